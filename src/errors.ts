@@ -1,0 +1,11 @@
+// Errors that reach a person: one sentence naming the thing, the value and what would be right.
+
+/** A mistake in what the user asked for, or a host that lacks what was asked; printed without a stack, exit code 1. */
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
+
+/** The sentence for a person, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
