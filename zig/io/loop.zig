@@ -1,0 +1,201 @@
+//! One iothread: a thread that waits in epoll and calls the handlers of the file descriptors it
+//! watches. A handler runs with the loop's lock held, so that removing a source from another thread
+//! means that its handler is not running and will not run again.
+
+const std = @import("std");
+const linux = std.os.linux;
+const limits = @import("../limits.zig");
+const system = @import("../kernel/system.zig");
+const errors = @import("../errors.zig");
+const Lock = @import("../lock.zig").Lock;
+
+pub const Readiness = struct { readable: bool, writable: bool, hung_up: bool };
+
+/// A watched file descriptor. The owner keeps it at one address until `Loop.remove`.
+pub const Source = struct {
+    fd: i32,
+    context: *anyopaque,
+    handler: *const fn (context: *anyopaque, ready: Readiness) void,
+};
+
+pub const Interest = enum { readable, writable, both, none };
+
+/// Called once after each batch of events: the place to submit what the batch queued.
+pub const Batch = struct {
+    context: *anyopaque,
+    handler: *const fn (context: *anyopaque) void,
+};
+
+pub const Loop = struct {
+    epoll_fd: i32 = -1,
+    wake_fd: i32 = -1,
+    thread: ?std.Thread = null,
+    thread_id: std.atomic.Value(u32) = .init(0),
+    stopping: std.atomic.Value(bool) = .init(false),
+    /// Held while handlers run.
+    guard: Lock = .{},
+    batches: [limits.device_count_max]?Batch = @splat(null),
+    batch_count: usize = 0,
+    name: [16]u8 = @splat(0),
+    /// Seccomp program installed by the thread before its first event; empty: none.
+    filter: []const u64 = &.{},
+
+    pub fn start(self: *Loop, name: []const u8, failure: *errors.Failure) errors.CoreError!void {
+        const length = @min(name.len, self.name.len - 1);
+        @memcpy(self.name[0..length], name[0..length]);
+        const epoll = system.result(linux.epoll_create1(linux.EPOLL.CLOEXEC));
+        if (!epoll.ok()) return failure.set(.epoll, epoll.errno, 0);
+        self.epoll_fd = epoll.fd();
+        errdefer self.closeDescriptors();
+        const wake = system.eventfd();
+        if (!wake.ok()) return failure.set(.eventfd, wake.errno, 0);
+        self.wake_fd = wake.fd();
+        try self.control(linux.EPOLL.CTL_ADD, self.wake_fd, .readable, 0, failure);
+        self.thread = std.Thread.spawn(.{ .stack_size = 256 * 1024 }, runThread, .{self}) catch
+            return failure.set(.thread_spawn, system.EAGAIN, 0);
+    }
+
+    /// Ends the thread; sources are left to their owners.
+    pub fn stop(self: *Loop) void {
+        self.stopping.store(true, .release);
+        if (self.wake_fd >= 0) system.eventfdSignal(self.wake_fd);
+        if (self.thread) |thread| thread.join();
+        self.thread = null;
+        self.closeDescriptors();
+    }
+
+    fn closeDescriptors(self: *Loop) void {
+        if (self.wake_fd >= 0) system.close(self.wake_fd);
+        if (self.epoll_fd >= 0) system.close(self.epoll_fd);
+        self.wake_fd = -1;
+        self.epoll_fd = -1;
+    }
+
+    pub fn add(
+        self: *Loop,
+        source: *Source,
+        interest: Interest,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        try self.control(linux.EPOLL.CTL_ADD, source.fd, interest, @intFromPtr(source), failure);
+    }
+
+    pub fn modify(self: *Loop, source: *Source, interest: Interest) void {
+        var ignored: errors.Failure = .{};
+        const address = @intFromPtr(source);
+        self.control(linux.EPOLL.CTL_MOD, source.fd, interest, address, &ignored) catch {};
+    }
+
+    /// After this returns the source's handler is not running and will not be called again.
+    /// Must not be called from a handler of the same loop: there, use `removeFromHandler`.
+    pub fn remove(self: *Loop, source: *Source) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.removeFromHandler(source);
+    }
+
+    pub fn removeFromHandler(self: *Loop, source: *Source) void {
+        if (self.epoll_fd < 0) return;
+        _ = linux.epoll_ctl(self.epoll_fd, linux.EPOLL.CTL_DEL, source.fd, null);
+    }
+
+    pub fn addBatch(self: *Loop, batch: Batch) errors.CoreError!void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        if (self.batch_count == self.batches.len) return error.Limit;
+        self.batches[self.batch_count] = batch;
+        self.batch_count += 1;
+    }
+
+    pub fn removeBatch(self: *Loop, context: *anyopaque) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        for (self.batches[0..self.batch_count], 0..) |batch, index| {
+            if (batch.?.context != context) continue;
+            self.batch_count -= 1;
+            self.batches[index] = self.batches[self.batch_count];
+            return;
+        }
+    }
+
+    fn control(
+        self: *Loop,
+        operation: u32,
+        fd: i32,
+        interest: Interest,
+        data: usize,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        var event: linux.epoll_event = .{
+            .events = switch (interest) {
+                .readable => linux.EPOLL.IN,
+                .writable => linux.EPOLL.OUT,
+                .both => linux.EPOLL.IN | linux.EPOLL.OUT,
+                .none => 0,
+            },
+            .data = .{ .ptr = data },
+        };
+        const answer = system.result(linux.epoll_ctl(self.epoll_fd, operation, fd, &event));
+        if (!answer.ok()) return failure.set(.epoll, answer.errno, @intCast(fd));
+    }
+
+    fn runThread(self: *Loop) void {
+        self.thread_id.store(@intCast(system.gettid()), .release);
+        _ = linux.prctl(@backingInt(linux.PR.SET_NAME), @intFromPtr(&self.name), 0, 0, 0);
+        blockSignals();
+        while (!self.stopping.load(.acquire)) self.turn();
+    }
+
+    fn turn(self: *Loop) void {
+        var events: [limits.loop_event_count_max]linux.epoll_event = undefined;
+        const answer = system.result(linux.epoll_wait(self.epoll_fd, &events, events.len, -1));
+        if (!answer.ok()) return;
+        self.guard.lock();
+        defer self.guard.unlock();
+        for (events[0..answer.value]) |event| {
+            if (event.data.ptr == 0) {
+                system.eventfdDrain(self.wake_fd);
+                continue;
+            }
+            const source: *Source = @ptrFromInt(event.data.ptr);
+            source.handler(source.context, .{
+                .readable = event.events & linux.EPOLL.IN != 0,
+                .writable = event.events & linux.EPOLL.OUT != 0,
+                .hung_up = event.events & (linux.EPOLL.HUP | linux.EPOLL.ERR) != 0,
+            });
+        }
+        for (self.batches[0..self.batch_count]) |batch| batch.?.handler(batch.?.context);
+    }
+};
+
+/// The core's threads take no signal but those aimed at them: the runtime has its own for them.
+pub fn blockSignals() void {
+    var all: linux.sigset_t = @splat(std.math.maxInt(usize));
+    _ = linux.sigprocmask(linux.SIG.SETMASK, &all, null);
+}
+
+test "a source's handler runs on the loop's thread and never after remove" {
+    const Probe = struct {
+        fd: i32,
+        calls: std.atomic.Value(u32) = .init(0),
+        fn handle(context: *anyopaque, _: Readiness) void {
+            const self: *@This() = @ptrCast(@alignCast(context));
+            system.eventfdDrain(self.fd);
+            _ = self.calls.fetchAdd(1, .release);
+            system.futexWake(&self.calls, 1);
+        }
+    };
+    var failure: errors.Failure = .{};
+    var loop: Loop = .{};
+    try loop.start("probe", &failure);
+    defer loop.stop();
+    var probe: Probe = .{ .fd = system.eventfd().fd() };
+    defer system.close(probe.fd);
+    var source: Source = .{ .fd = probe.fd, .context = &probe, .handler = Probe.handle };
+    try loop.add(&source, .readable, &failure);
+    system.eventfdSignal(probe.fd);
+    while (probe.calls.load(.acquire) == 0) system.futexWait(&probe.calls, 0, 0);
+    loop.remove(&source);
+    system.eventfdSignal(probe.fd);
+    try std.testing.expectEqual(@as(u32, 1), probe.calls.load(.acquire));
+}

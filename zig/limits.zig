@@ -1,0 +1,45 @@
+//! Every bound of the data plane in one place: loops, queues and tables take their size from here.
+
+/// vCPUs of one machine (guidebook 1.2.1).
+pub const vcpu_count_max = 254;
+/// Iothreads that a user may ask for (one more, `io0`, always exists).
+pub const iothread_count_max = 9;
+/// Devices of one machine, with those that the board adds.
+pub const device_count_max = 256;
+/// Windows of the address map, both spaces together.
+pub const window_count_max = 1024;
+/// Guest memory regions (KVM memory slots that hold RAM).
+pub const memory_region_count_max = 32;
+/// Character back ends.
+pub const chardev_count_max = 32;
+/// Interrupt lines (GSI): 24 pins of the IOAPIC, the rest for MSI routes.
+pub const gsi_count_max = 1024;
+/// Pins of the in-kernel IOAPIC.
+pub const ioapic_pin_count = 24;
+
+/// Virtqueues of one device.
+pub const queue_count_max = 64;
+/// Entries of one virtqueue that any device offers (the virtio limit is 32768).
+pub const queue_size_max = 1024;
+/// Passes over a ring for one notification, before other devices of the loop get a turn.
+pub const queue_pass_count_max = 10;
+
+/// File descriptors that one loop watches.
+pub const loop_source_count_max = 512;
+/// Events that one wake-up of a loop handles.
+pub const loop_event_count_max = 64;
+/// Submission entries of one loop's io_uring.
+pub const uring_entry_count = 256;
+
+/// Bytes that a character back end keeps for a slow or absent reader.
+pub const chardev_buffer_size = 16 * 1024;
+/// Bytes that a serial port keeps for a guest that does not read.
+pub const serial_receive_size = 1024;
+
+/// How long a pause waits for the vCPU threads before it reports failure.
+pub const pause_wait_ns = 2 * 1_000_000_000;
+/// How often a vCPU that did not react is kicked again.
+pub const kick_interval_ns = 5 * 1_000_000;
+
+/// Largest single transfer of a memory_read or memory_write from TypeScript.
+pub const transfer_size_max = 64 * 1024 * 1024;
