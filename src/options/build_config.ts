@@ -1,0 +1,160 @@
+// From uses of options to a Config: reads each option by its declaration and fills in defaults.
+// What concerns several options at once is in checks.ts.
+
+import { UserError } from "../errors.ts";
+import { checkConfig } from "./checks.ts";
+import type {
+  BootConfig,
+  ChardevConfig,
+  Config,
+  CpuConfig,
+  DeviceConfig,
+  DeviceValues,
+  DriveConfig,
+  MachineConfig,
+  ProcessConfig,
+} from "./config.ts";
+import { buildConsoles } from "./consoles.ts";
+import { chardevVariants, driveKeys } from "./declarations/backends.ts";
+import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
+import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
+import { objectVariants } from "./declarations/objects.ts";
+import { findOption } from "./options.ts";
+import { parseKeys, parseVariant } from "./parse.ts";
+import type { Use } from "./tokenise.ts";
+import { completeTopology } from "./topology.ts";
+import { readValue } from "./values.ts";
+
+/** All values of an option, over all its uses. */
+export type Values = (name: string) => readonly string[];
+
+function valuesOf(uses: readonly Use[]): Values {
+  return (name) => uses.filter((use) => use.option.name === name).flatMap((use) => use.values);
+}
+
+function isGiven(uses: readonly Use[], name: string): boolean {
+  return uses.some((use) => use.option.name === name);
+}
+
+/** The value of an option with shape "value", checked by its declared type. */
+function singleValue(values: Values, name: string): string | undefined {
+  const source = values(name)[0];
+  const option = findOption(name);
+  if (source === undefined || option?.shape !== "value") return undefined;
+  return String(readValue(option.type, source, `-${name}`));
+}
+
+function buildMachine(values: Values): MachineConfig {
+  const machine = parseKeys("-machine", machineKeys, values("machine")[0] ?? "microvm");
+  const separate = singleValue(values, "accel");
+  if (separate !== undefined && machine.accel !== undefined && separate !== machine.accel) {
+    throw new UserError(
+      `The options -accel ${separate} and -machine accel=${machine.accel} differ; give one.`,
+    );
+  }
+  return {
+    type: machine.type === "none" ? "none" : "microvm",
+    accel: (separate ?? machine.accel) === "test" ? "test" : "kvm",
+    memShare: machine.memShare,
+    dumpGuestCore: machine.dumpGuestCore,
+    acpi: machine.acpi,
+  };
+}
+
+function buildCpu(values: Values): CpuConfig {
+  const smp = parseKeys("-smp", smpKeys, values("smp")[0] ?? "1");
+  const features = parseKeys("-cpu", cpuKeys, values("cpu")[0] ?? "host");
+  return { ...completeTopology(smp), pmu: features.pmu };
+}
+
+function buildBoot(values: Values): BootConfig {
+  const words = values("append").map((word) => word.trim());
+  return {
+    kernelPath: singleValue(values, "kernel"),
+    initrdPath: singleValue(values, "initrd"),
+    commandLine: words.filter((word) => word !== "").join(" "),
+  };
+}
+
+function buildDrive(source: string): DriveConfig {
+  const { id, file, readonly, direct, aio } = parseKeys("-drive", driveKeys, source);
+  // The reader refuses aio=threads while the declaration does not list it as supported.
+  const chosen = aio === "threads" ? undefined : aio;
+  return { id, file, readonly, direct, aio: chosen ?? (direct ? "native" : "off"), format: "raw" };
+}
+
+/**
+ * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free) and one
+ * queue a processor. `takenIds` holds the ids of all other devices.
+ */
+export function resolveDevice(
+  device: DeviceValues,
+  takenIds: ReadonlySet<string>,
+  cpuCount: number,
+): DeviceConfig {
+  let index = 0;
+  while (takenIds.has(`${device.driver}${index}`)) index += 1;
+  const id = device.id ?? `${device.driver}${index}`;
+  const numQueues = device.numQueues ?? Math.min(cpuCount, maxBlockQueues);
+  return { ...device, id, numQueues };
+}
+
+function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
+  const parsed = values("device").map((source) =>
+    parseVariant("-device", "driver", deviceVariants, source),
+  );
+  const taken = new Set(parsed.flatMap((device) => device.id ?? []));
+  return parsed.map((device) => {
+    const resolved = resolveDevice(device, taken, cpuCount);
+    taken.add(resolved.id);
+    return resolved;
+  });
+}
+
+function buildProcess(values: Values, uses: readonly Use[]): ProcessConfig {
+  return {
+    name: singleValue(values, "name") ?? "",
+    logFile: singleValue(values, "D"),
+    daemonize: isGiven(uses, "daemonize"),
+    pidfile: singleValue(values, "pidfile"),
+    seccomp: !isGiven(uses, "disable-seccomp"),
+    startPaused: isGiven(uses, "S"),
+    modTestSocket: singleValue(values, "mod-test"),
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    Object.values(value).forEach(deepFreeze);
+    Object.freeze(value);
+  }
+  return value;
+}
+
+/** The frozen Config of checked uses, or a UserError with one sentence. */
+export function buildConfig(uses: readonly Use[]): Config {
+  const values = valuesOf(uses);
+  const cpu = buildCpu(values);
+  const chardevs: ChardevConfig[] = values("chardev").map((source) =>
+    parseVariant("-chardev", "backend", chardevVariants, source),
+  );
+  const memory = parseKeys("-m", memoryKeys, values("m")[0] ?? "256M");
+  const config: Config = {
+    machine: buildMachine(values),
+    cpu,
+    memory: { sizeBytes: memory.size },
+    boot: buildBoot(values),
+    drives: values("drive").map(buildDrive),
+    devices: buildDevices(values, cpu.count),
+    iothreads: values("object").map((source) => ({
+      id: parseVariant("-object", "type", objectVariants, source).id,
+    })),
+    ...buildConsoles(values, chardevs),
+    process: buildProcess(values, uses),
+    ignored: uses
+      .filter((use) => use.option.shape === "ignored")
+      .map((use) => ({ option: `-${use.option.name}`, values: use.values })),
+  };
+  checkConfig(config);
+  return deepFreeze(config);
+}

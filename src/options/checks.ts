@@ -1,0 +1,135 @@
+// Cross checks: what no option can see alone. Each failure is one sentence (behaviour 1.6, 1.7).
+
+import { UserError } from "../errors.ts";
+import type { Config, DeviceConfig } from "./config.ts";
+import { didYouMean } from "./suggest.ts";
+
+export const maxIothreads = 8;
+
+interface Named {
+  readonly id: string;
+}
+
+function checkUnique(what: string, items: readonly Named[]): void {
+  const seen = new Set<string>();
+  for (const { id } of items) {
+    if (seen.has(id)) throw new UserError(`The id '${id}' is used by two ${what}; ids are unique.`);
+    seen.add(id);
+  }
+}
+
+function mustExist(who: string, what: string, option: string, id: string, items: readonly Named[]) {
+  if (items.some((item) => item.id === id)) return;
+  const known = items.map((item) => item.id);
+  const hint = didYouMean(id, known, `Add '${option}'.`);
+  throw new UserError(`${who} names the ${what} '${id}', which does not exist.${hint}`);
+}
+
+function checkDevice(config: Config, device: DeviceConfig, driveUsers: Map<string, string>): void {
+  const who = `The device '${device.id}'`;
+  mustExist(who, "drive", `-drive id=${device.drive},file=PATH`, device.drive, config.drives);
+  const other = driveUsers.get(device.drive);
+  if (other !== undefined) {
+    const both = `'${other}' and '${device.id}'`;
+    throw new UserError(`The drive '${device.drive}' is used by two devices, ${both}.`);
+  }
+  driveUsers.set(device.drive, device.id);
+  const { iothread } = device;
+  if (iothread !== undefined) {
+    mustExist(who, "iothread", `-object iothread,id=${iothread}`, iothread, config.iothreads);
+  }
+}
+
+function checkBootOrder(devices: readonly DeviceConfig[]): void {
+  const users = new Map<number, string>();
+  for (const { bootindex, id } of devices) {
+    if (bootindex === undefined) continue;
+    const other = users.get(bootindex);
+    if (other !== undefined) {
+      throw new UserError(
+        `The devices '${other}' and '${id}' have the same bootindex ${bootindex}.`,
+      );
+    }
+    users.set(bootindex, id);
+  }
+}
+
+function checkDrives(config: Config): void {
+  for (const { id, aio, direct } of config.drives) {
+    if (aio === "native" && !direct) {
+      const fix = "use direct=on, or aio=io_uring or aio=off";
+      throw new UserError(`The drive '${id}' has aio=native with direct=off; ${fix}.`);
+    }
+    if (aio === "off" && direct) {
+      const fix = "use direct=off, or aio=native or aio=io_uring";
+      throw new UserError(`The drive '${id}' has aio=off with direct=on; ${fix}.`);
+    }
+  }
+  for (const [index, drive] of config.drives.entries()) {
+    const other = config.drives.slice(0, index).find((earlier) => earlier.file === drive.file);
+    if (other !== undefined && !(other.readonly && drive.readonly)) {
+      const both = `'${other.id}' and '${drive.id}'`;
+      throw new UserError(
+        `The drives ${both} use the same file '${drive.file}'; both must be readonly=on.`,
+      );
+    }
+  }
+}
+
+function checkStdio(config: Config): void {
+  const users = config.chardevs.filter((chardev) => chardev.backend === "stdio");
+  if (users.length > 1) {
+    const both = users.map((user) => `'${user.id}'`).join(" and ");
+    throw new UserError(`The chardevs ${both} use stdio; only one can.`);
+  }
+  const [user] = users;
+  if (user !== undefined && config.process.daemonize) {
+    throw new UserError(
+      `The chardev '${user.id}' uses stdio, which -daemonize closes; use a file.`,
+    );
+  }
+}
+
+function checkProcess(config: Config): void {
+  const { daemonize, pidfile, modTestSocket } = config.process;
+  if (pidfile !== undefined && !daemonize) {
+    throw new UserError(`-pidfile '${pidfile}' needs -daemonize.`);
+  }
+  if (modTestSocket !== undefined && config.machine.accel !== "test") {
+    throw new UserError("-mod-test needs -machine accel=test.");
+  }
+}
+
+function checkSockets(config: Config): void {
+  const paths = new Set<string>();
+  const listed = [
+    ...config.qmp.flatMap((end) => (end.transport === "unix" ? [end.path] : [])),
+    ...config.chardevs.flatMap((dev) => (dev.backend === "socket" && dev.path ? [dev.path] : [])),
+  ];
+  for (const path of listed) {
+    if (paths.has(path)) throw new UserError(`The socket '${path}' is used twice.`);
+    paths.add(path);
+  }
+}
+
+/** Throws a UserError for the first thing that does not fit together. */
+export function checkConfig(config: Config): void {
+  checkUnique("drives", config.drives);
+  checkUnique("devices", config.devices);
+  checkUnique("iothreads", config.iothreads);
+  checkUnique("chardevs", config.chardevs);
+  if (config.iothreads.length > maxIothreads) {
+    const count = config.iothreads.length;
+    throw new UserError(`There are ${count} iothreads, but at most ${maxIothreads} are possible.`);
+  }
+  checkStdio(config);
+  checkSockets(config);
+  checkProcess(config);
+  checkDrives(config);
+  const driveUsers = new Map<string, string>();
+  for (const device of config.devices) checkDevice(config, device, driveUsers);
+  checkBootOrder(config.devices);
+  if (config.machine.type === "microvm" && config.boot.kernelPath === undefined) {
+    throw new UserError("The machine microvm needs a kernel: -kernel PATH.");
+  }
+}

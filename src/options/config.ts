@@ -1,0 +1,102 @@
+// What the user asked for, complete and checked: the only thing the machine reads. Plain data, so
+// that it prints as JSON. Paths are as given: resolving them is up to whoever opens them.
+
+import type { chardevVariants, serialVariants } from "./declarations/backends.ts";
+import type { deviceVariants } from "./declarations/devices.ts";
+import type { SupportedName, VariantValues } from "./schema.ts";
+import type { CpuTopology } from "./topology.ts";
+
+export interface MachineConfig {
+  readonly type: "microvm" | "none";
+  readonly accel: "kvm" | "test";
+  readonly memShare: boolean;
+  readonly dumpGuestCore: boolean;
+  readonly acpi: boolean;
+}
+
+export interface CpuConfig extends CpuTopology {
+  /** Acts on aarch64 only. */
+  readonly pmu: boolean;
+}
+
+export interface BootConfig {
+  /** Always set for microvm. */
+  readonly kernelPath: string | undefined;
+  readonly initrdPath: string | undefined;
+  /** The values of -append joined by one space; "" without. */
+  readonly commandLine: string;
+}
+
+export interface DriveConfig {
+  readonly id: string;
+  readonly file: string;
+  readonly readonly: boolean;
+  /** O_DIRECT. */
+  readonly direct: boolean;
+  readonly aio: "native" | "io_uring" | "off";
+  readonly format: "raw";
+}
+
+export interface IothreadConfig {
+  readonly id: string;
+}
+
+export type ChardevConfig = VariantValues<typeof chardevVariants, "backend">;
+
+export type SerialValue = VariantValues<typeof serialVariants, "backend">;
+
+export type DeviceDriver = SupportedName<typeof deviceVariants>;
+
+type Resolved<T> = T extends { readonly id: unknown }
+  ? Omit<T, "id" | "numQueues"> & { readonly id: string } & (T extends {
+        readonly numQueues: unknown;
+      }
+        ? { readonly numQueues: number }
+        : unknown)
+  : T;
+
+/** What readVariant gives for a device before its id and queue count are filled in. */
+export type DeviceValues = VariantValues<typeof deviceVariants, "driver">;
+
+/** A union over the supported drivers, discriminated by `driver`. */
+export type DeviceConfig = Resolved<DeviceValues>;
+
+export type QmpEndpoint =
+  | { readonly transport: "unix"; readonly path: string }
+  | { readonly transport: "tcp"; readonly host: string; readonly port: number };
+
+export interface ProcessConfig {
+  /** "" when not given. */
+  readonly name: string;
+  /** Undefined logs to stderr. */
+  readonly logFile: string | undefined;
+  readonly daemonize: boolean;
+  readonly pidfile: string | undefined;
+  readonly seccomp: boolean;
+  readonly startPaused: boolean;
+  /** The unix socket that the machine connects to. */
+  readonly modTestSocket: string | undefined;
+}
+
+/** An option that was accepted for libvirt and does nothing; worth a debug line. */
+export interface IgnoredOption {
+  readonly option: string;
+  readonly values: readonly string[];
+}
+
+export interface Config {
+  readonly machine: MachineConfig;
+  readonly cpu: CpuConfig;
+  readonly memory: { readonly sizeBytes: number };
+  readonly boot: BootConfig;
+  readonly drives: readonly DriveConfig[];
+  readonly devices: readonly DeviceConfig[];
+  readonly iothreads: readonly IothreadConfig[];
+  /** Also the one that a plain -serial makes; without those that -mon took. */
+  readonly chardevs: readonly ChardevConfig[];
+  /** The serial port's chardev. */
+  readonly serial: { readonly chardev: string } | undefined;
+  readonly qmp: readonly QmpEndpoint[];
+  readonly process: ProcessConfig;
+  readonly ignored: readonly IgnoredOption[];
+}
