@@ -139,7 +139,8 @@ export function splitVariant(
   const entries = rest.map(entryOf);
   const head = first.startsWith(`${selector}=`) ? first.slice(selector.length + 1) : first;
   const colon = head.indexOf(":");
-  const scheme = colon < 0 ? undefined : variants[head.slice(0, colon)];
+  const start = head.slice(0, Math.max(colon, 0));
+  const scheme = Object.hasOwn(variants, start) ? variants[start] : undefined;
   const positional = scheme === undefined ? undefined : positionalKey(scheme.keys);
   if (positional === undefined) return { name: head, entries };
   const value = head.slice(colon + 1);

@@ -1,0 +1,161 @@
+// How a command is declared, and how a request finds and runs one.
+
+import * as v from "valibot";
+import { messageOf } from "../errors.ts";
+import { didYouMean } from "../options/suggest.ts";
+import type { MachineControl } from "./machine_control.ts";
+import { errorReply, QmpError, successReply } from "./protocol.ts";
+
+/** What a command may look at. */
+export interface CommandContext {
+  readonly control: MachineControl;
+  readonly version: string;
+  /** Names of all commands, for query-commands. */
+  readonly commandNames: readonly string[];
+}
+
+type ArgumentSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+type ResultSchema = v.GenericSchema;
+
+export interface CommandResult<R> {
+  readonly result: R;
+  /** Runs when the reply has been handed to the socket. */
+  readonly afterReply?: () => void | Promise<void>;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly help: string;
+  readonly argumentSchema: ArgumentSchema;
+  readonly resultSchema: ResultSchema;
+  run(
+    context: CommandContext,
+    args: unknown,
+  ): CommandResult<unknown> | Promise<CommandResult<unknown>>;
+}
+
+/** The schema of commands that take no arguments, or return nothing. */
+export const empty = v.strictObject({});
+
+interface Declaration<A extends ArgumentSchema, R extends ResultSchema> {
+  readonly name: string;
+  readonly help: string;
+  readonly args: A;
+  readonly result: R;
+  run(
+    context: CommandContext,
+    args: v.InferOutput<A>,
+  ): CommandResult<v.InferOutput<R>> | Promise<CommandResult<v.InferOutput<R>>>;
+}
+
+/** Declares a command; `run` gets checked arguments. */
+export function command<A extends ArgumentSchema, R extends ResultSchema>(
+  declaration: Declaration<A, R>,
+): Command {
+  const { name, help, args, result } = declaration;
+  return {
+    name,
+    help,
+    argumentSchema: args,
+    resultSchema: result,
+    run: (context, given) => declaration.run(context, parseArguments(name, args, given)),
+  };
+}
+
+function parseArguments<A extends ArgumentSchema>(
+  name: string,
+  schema: A,
+  given: unknown,
+): v.InferOutput<A> {
+  const known = Object.keys(schema.entries);
+  for (const key of Object.keys((given ?? {}) as object)) {
+    if (known.includes(key)) continue;
+    const list = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
+    const sentence = `Unknown argument '${key}' of '${name}'.${didYouMean(key, known, list)}`;
+    throw new QmpError("GenericError", sentence);
+  }
+  const parsed = v.safeParse(schema, given ?? {});
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const path = v.getDotPath(issue) ?? "arguments";
+  const expected = `expected ${issue.expected ?? "another value"}, but got ${issue.received}`;
+  throw new QmpError("GenericError", `Bad argument '${path}' of '${name}': ${expected}.`);
+}
+
+/** A reply ready to send, and what follows it. */
+export interface Answer {
+  readonly reply: string;
+  readonly afterReply?: () => void | Promise<void>;
+}
+
+const requestKeys = ["execute", "arguments", "id"];
+
+interface Request {
+  readonly execute: string;
+  readonly args: unknown;
+}
+
+function readRequest(message: Readonly<Record<string, unknown>>): Request {
+  for (const key of Object.keys(message)) {
+    if (requestKeys.includes(key)) continue;
+    const hint = didYouMean(key, requestKeys, "Known: execute, arguments, id.");
+    throw new QmpError("GenericError", `Unknown key '${key}' of a request.${hint}`);
+  }
+  const { execute, arguments: args } = message;
+  if (typeof execute !== "string") {
+    throw new QmpError("GenericError", "A request needs 'execute' with the name of a command.");
+  }
+  if (args !== undefined && (typeof args !== "object" || args === null || Array.isArray(args))) {
+    throw new QmpError("GenericError", `The 'arguments' of '${execute}' must be a JSON object.`);
+  }
+  return { execute, args };
+}
+
+/** Finds commands by name and answers requests; never throws. */
+export class CommandTable {
+  readonly #commands: ReadonlyMap<string, Command>;
+
+  constructor(commands: readonly Command[]) {
+    this.#commands = new Map(commands.map((declared) => [declared.name, declared]));
+  }
+
+  get names(): readonly string[] {
+    return [...this.#commands.keys()];
+  }
+
+  /** Answers the text of one request. */
+  async answer(context: CommandContext, text: string): Promise<Answer> {
+    let message: Readonly<Record<string, unknown>>;
+    try {
+      message = JSON.parse(text);
+    } catch (error) {
+      return { reply: errorReply("GenericError", `Bad JSON: ${messageOf(error)}.`) };
+    }
+    const { id } = message;
+    try {
+      const { execute, args } = readRequest(message);
+      const { result, afterReply } = await this.#find(execute).run(context, args);
+      const reply = successReply(result, id);
+      return afterReply === undefined ? { reply } : { reply, afterReply };
+    } catch (error) {
+      const errorClass = error instanceof QmpError ? error.errorClass : "GenericError";
+      return { reply: errorReply(errorClass, messageOf(error), id) };
+    }
+  }
+
+  #find(name: string): Command {
+    const found = this.#commands.get(name);
+    if (found !== undefined) return found;
+    const hint = didYouMean(name, this.names, "query-commands lists them.");
+    throw new QmpError("CommandNotFound", `The command '${name}' is unknown.${hint}`);
+  }
+}
+
+/** The id of a request that is refused unread, if it can be found. */
+export function idOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as Readonly<Record<string, unknown>>).id;
+  } catch {
+    return undefined;
+  }
+}

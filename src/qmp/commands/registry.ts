@@ -1,0 +1,10 @@
+// Every command; a new file of commands adds its line here.
+
+import { CommandTable } from "../command.ts";
+import { introspectionCommands } from "./introspection.ts";
+import { inventoryCommands } from "./inventory.ts";
+import { lifeCycleCommands } from "./life_cycle.ts";
+
+export const allCommands = [...lifeCycleCommands, ...introspectionCommands, ...inventoryCommands];
+
+export const commandTable = new CommandTable(allCommands);

@@ -1,0 +1,45 @@
+// What QMP needs of a machine. The machine implements it; commands act on nothing else.
+
+export type RunState = "running" | "paused" | "shutdown";
+
+/** An event as it goes to clients; the server adds the timestamp. */
+export interface QmpEvent {
+  readonly name: EventName;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** Every event that a machine can send, for query-events. */
+export const eventNames = ["STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN"] as const;
+export type EventName = (typeof eventNames)[number];
+
+/** One virtual processor: its place in the topology, and its thread where it is online. */
+export interface CpuInfo {
+  readonly socketId: number;
+  readonly dieId: number;
+  readonly coreId: number;
+  readonly threadId: number;
+  /** Kernel thread id; undefined for a processor that is not plugged or not started. */
+  readonly hostThreadId: number | undefined;
+  readonly isPlugged: boolean;
+}
+
+export interface MachineControl {
+  status(): RunState;
+  /** Ends in "paused" and sends STOP if it was running; does nothing if it was paused. */
+  pause(): void | Promise<void>;
+  /** Ends in "running" and sends RESUME if it was paused; does nothing if it was running. */
+  resume(): void | Promise<void>;
+  /** Ends the machine: SHUTDOWN {guest: false, reason: "host-qmp-quit"}. */
+  quit(): void | Promise<void>;
+  /** Reset from outside. A microvm ends, as it has no reset. */
+  reset(): void | Promise<void>;
+  /** The power button. A microvm ends, as it has none. */
+  powerdown(): void | Promise<void>;
+  /** All possible processors in order of their index. */
+  cpus(): readonly CpuInfo[];
+  iothreads(): readonly { readonly id: string; readonly hostThreadId: number }[];
+  /** The pseudo terminals: chardev id and the path to open. */
+  ptys(): readonly { readonly label: string; readonly filename: string }[];
+  /** Calls back for each event from now on; the result ends that. */
+  onEvent(listener: (event: QmpEvent) => void): () => void;
+}
