@@ -1,0 +1,48 @@
+//! The boot-time probe at port 0x3FF: the guest's kernel writes 1 when it is entered and 2 when it
+//! has booted; the times are kept for the report (guidebook chapter 8).
+
+const std = @import("std");
+const Clock = @import("../../io/clock.zig").Clock;
+
+const kernel_entered = 1;
+const boot_complete = 2;
+
+pub const Marks = extern struct {
+    /// Monotonic time of the first write of each value; 0: not yet.
+    kernel_entered_ns: u64 = 0,
+    boot_complete_ns: u64 = 0,
+};
+
+pub const DebugPort = struct {
+    clock: *const Clock,
+    kernel_entered_ns: std.atomic.Value(u64) = .init(0),
+    boot_complete_ns: std.atomic.Value(u64) = .init(0),
+
+    pub fn write(self: *DebugPort, data: []const u8) void {
+        const mark = switch (data[0]) {
+            kernel_entered => &self.kernel_entered_ns,
+            boot_complete => &self.boot_complete_ns,
+            else => return,
+        };
+        _ = mark.cmpxchgStrong(0, @max(1, self.clock.monotonicNs()), .monotonic, .monotonic);
+    }
+
+    pub fn marks(self: *const DebugPort) Marks {
+        return .{
+            .kernel_entered_ns = self.kernel_entered_ns.load(.monotonic),
+            .boot_complete_ns = self.boot_complete_ns.load(.monotonic),
+        };
+    }
+};
+
+test "the first write of each mark counts" {
+    var clock: Clock = .{ .virtual = true };
+    var port: DebugPort = .{ .clock = &clock };
+    _ = clock.moveTo(5);
+    port.write(&.{kernel_entered});
+    _ = clock.moveTo(9);
+    port.write(&.{kernel_entered});
+    port.write(&.{boot_complete});
+    port.write(&.{77});
+    try std.testing.expectEqual(Marks{ .kernel_entered_ns = 5, .boot_complete_ns = 9 }, port.marks());
+}

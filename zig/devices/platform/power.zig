@@ -1,0 +1,40 @@
+//! ACPI sleep and reset registers in I/O space (ACPI 6.5, sections 4.8.3.6 and 4.8.3.7), and the
+//! reset control register that chipsets have at 0xCF9.
+
+const std = @import("std");
+const Outcome = @import("../../bus/outcome.zig").Outcome;
+
+pub const Register = enum(u32) { sleep_control = 0, reset_control = 1 };
+
+/// Any sleep type that is entered means off: no other state is offered.
+const sleep_enable = 1 << 5;
+const reset_cpu = 1 << 2;
+
+pub const Power = struct {
+    reset_control: std.atomic.Value(u8) = .init(0),
+
+    pub fn read(self: *Power, register: Register, data: []u8) void {
+        @memset(data, 0);
+        if (register == .reset_control) data[0] = self.reset_control.load(.monotonic);
+    }
+
+    pub fn write(self: *Power, register: Register, data: []const u8) Outcome {
+        const value = data[0];
+        switch (register) {
+            .sleep_control => if (value & sleep_enable != 0) return .{ .park = .power_off },
+            .reset_control => {
+                self.reset_control.store(value & ~@as(u8, reset_cpu), .monotonic);
+                if (value & reset_cpu != 0) return .{ .park = .reset };
+            },
+        }
+        return .none;
+    }
+};
+
+test "only the enable bits act" {
+    var power: Power = .{};
+    try std.testing.expectEqual(Outcome.none, power.write(.sleep_control, &.{0x14}));
+    try std.testing.expectEqual(Outcome{ .park = .power_off }, power.write(.sleep_control, &.{0x34}));
+    try std.testing.expectEqual(Outcome.none, power.write(.reset_control, &.{0x02}));
+    try std.testing.expectEqual(Outcome{ .park = .reset }, power.write(.reset_control, &.{0x06}));
+}

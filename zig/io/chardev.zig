@@ -1,0 +1,302 @@
+//! A character back end: the host side of a serial port or console. TypeScript opened its file
+//! descriptors; here the bytes move. Output waits in a ring for a slow or absent reader: what fits
+//! is kept, and the port tells its guest to wait when the ring is full.
+
+const std = @import("std");
+const linux = std.os.linux;
+const limits = @import("../limits.zig");
+const system = @import("../kernel/system.zig");
+const errors = @import("../errors.zig");
+const Lock = @import("../lock.zig").Lock;
+const Doorbell = @import("doorbell.zig").Doorbell;
+const loop_module = @import("loop.zig");
+const Loop = loop_module.Loop;
+const Source = loop_module.Source;
+
+pub const Options = struct {
+    /// -1: nothing to read.
+    input_fd: i32 = -1,
+    /// -1: nobody listens yet.
+    output_fd: i32 = -1,
+    /// A listening socket that takes one client after the other; -1: none.
+    listen_fd: i32 = -1,
+    /// Ctrl-A x ends the machine, Ctrl-A twice sends one.
+    escape: bool = false,
+};
+
+/// The guest side: where input goes and who hears that output has room again.
+pub const Frontend = struct {
+    context: *anyopaque,
+    /// Takes at most `data.len` bytes; returns how many.
+    receive: *const fn (context: *anyopaque, data: []const u8) usize,
+    /// Output that was full has room again.
+    drained: *const fn (context: *anyopaque) void,
+};
+
+const escape_key = 0x01;
+
+pub const Chardev = struct {
+    loop: *Loop,
+    doorbell: *Doorbell,
+    options: Options,
+    guard: Lock = .{},
+    ring: [limits.chardev_buffer_size]u8 = undefined,
+    head: usize = 0,
+    length: usize = 0,
+    was_full: bool = false,
+    /// The peer hung up or input ended.
+    input_closed: bool = false,
+    input_paused: bool = false,
+    escape_seen: bool = false,
+    frontend: ?Frontend = null,
+    wake_fd: i32 = -1,
+    wake: Source = undefined,
+    input: Source = undefined,
+    output: Source = undefined,
+    listener: Source = undefined,
+    output_watched: bool = false,
+    client_fd: i32 = -1,
+    held: [64]u8 = undefined,
+    held_length: usize = 0,
+
+    pub fn start(self: *Chardev, failure: *errors.Failure) errors.CoreError!void {
+        const wake = system.eventfd();
+        if (!wake.ok()) return failure.set(.eventfd, wake.errno, 0);
+        self.wake_fd = wake.fd();
+        self.wake = .{ .fd = self.wake_fd, .context = self, .handler = onWake };
+        try self.loop.add(&self.wake, .readable, failure);
+        if (self.options.listen_fd >= 0) {
+            self.listener = .{
+                .fd = self.options.listen_fd,
+                .context = self,
+                .handler = onConnect,
+            };
+            try self.loop.add(&self.listener, .readable, failure);
+        }
+        self.watchInput(self.options.input_fd);
+    }
+
+    pub fn stop(self: *Chardev) void {
+        if (self.wake_fd < 0) return;
+        self.flushForExit();
+        self.loop.guard.lock();
+        defer self.loop.guard.unlock();
+        self.loop.removeFromHandler(&self.wake);
+        if (self.options.listen_fd >= 0) self.loop.removeFromHandler(&self.listener);
+        if (self.inputFd() >= 0 and !self.input_closed) self.loop.removeFromHandler(&self.input);
+        if (self.output_watched) self.loop.removeFromHandler(&self.output);
+        system.close(self.wake_fd);
+        self.wake_fd = -1;
+        if (self.client_fd >= 0) system.close(self.client_fd);
+        self.client_fd = -1;
+    }
+
+    fn inputFd(self: *const Chardev) i32 {
+        return if (self.client_fd >= 0) self.client_fd else self.options.input_fd;
+    }
+
+    fn outputFd(self: *const Chardev) i32 {
+        return if (self.client_fd >= 0) self.client_fd else self.options.output_fd;
+    }
+
+    pub fn hasRoom(self: *Chardev) bool {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return self.length < self.ring.len;
+    }
+
+    /// Queues output of the guest; with no room the oldest byte goes.
+    pub fn send(self: *Chardev, data: []const u8) void {
+        self.guard.lock();
+        const was_empty = self.length == 0;
+        for (data) |byte| {
+            if (self.length == self.ring.len) self.drop(1);
+            self.ring[(self.head + self.length) % self.ring.len] = byte;
+            self.length += 1;
+        }
+        if (self.length == self.ring.len) self.was_full = true;
+        self.guard.unlock();
+        if (was_empty) system.eventfdSignal(self.wake_fd);
+    }
+
+    fn drop(self: *Chardev, count: usize) void {
+        self.head = (self.head + count) % self.ring.len;
+        self.length -= count;
+    }
+
+    /// The guest has room for input again.
+    pub fn resumeInput(self: *Chardev) void {
+        self.guard.lock();
+        const paused = self.input_paused;
+        self.guard.unlock();
+        if (paused) system.eventfdSignal(self.wake_fd);
+    }
+
+    fn onWake(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Chardev = @ptrCast(@alignCast(context));
+        system.eventfdDrain(self.wake_fd);
+        self.flush();
+        if (self.input_paused) self.offerHeld();
+    }
+
+    fn onOutput(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Chardev = @ptrCast(@alignCast(context));
+        self.flush();
+    }
+
+    /// Writes what the reader takes; the rest waits for EPOLLOUT.
+    fn flush(self: *Chardev) void {
+        const fd = self.outputFd();
+        if (fd < 0) return;
+        self.guard.lock();
+        const blocked = self.writeOut(fd);
+        const drained = self.was_full and self.length < self.ring.len;
+        if (drained) self.was_full = false;
+        self.guard.unlock();
+        self.watchOutput(fd, blocked);
+        const frontend = self.frontend orelse return;
+        if (drained) frontend.drained(frontend.context);
+    }
+
+    /// True when the reader is slow and bytes remain.
+    fn writeOut(self: *Chardev, fd: i32) bool {
+        while (self.length > 0) {
+            const chunk = self.ring[self.head..@min(self.ring.len, self.head + self.length)];
+            const answer = system.result(writeQuietly(fd, chunk));
+            if (answer.errno == system.EINTR) continue;
+            if (answer.errno == system.EAGAIN) return true;
+            self.drop(if (answer.ok()) answer.value else chunk.len);
+        }
+        return false;
+    }
+
+    fn watchOutput(self: *Chardev, fd: i32, wanted: bool) void {
+        if (wanted == self.output_watched) return;
+        var ignored: errors.Failure = .{};
+        self.output_watched = wanted;
+        if (fd == self.inputFd() and !self.input_closed) {
+            self.input.handler = onClient;
+            return self.loop.modify(&self.input, if (wanted) .both else .readable);
+        }
+        if (!wanted) return self.loop.removeFromHandler(&self.output);
+        self.output = .{ .fd = fd, .context = self, .handler = onOutput };
+        self.loop.add(&self.output, .writable, &ignored) catch {
+            self.output_watched = false;
+        };
+    }
+
+    fn onClient(context: *anyopaque, ready: loop_module.Readiness) void {
+        const self: *Chardev = @ptrCast(@alignCast(context));
+        if (ready.writable) self.flush();
+        if (ready.readable or ready.hung_up) self.readInput();
+    }
+
+    fn onConnect(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Chardev = @ptrCast(@alignCast(context));
+        const flags = linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
+        const answer = system.result(linux.accept4(self.options.listen_fd, null, null, flags));
+        if (!answer.ok()) return;
+        if (self.client_fd >= 0) return system.close(answer.fd());
+        self.client_fd = answer.fd();
+        self.input_closed = false;
+        self.output_watched = false;
+        self.watchInput(self.client_fd);
+        self.flush();
+    }
+
+    fn watchInput(self: *Chardev, fd: i32) void {
+        if (fd < 0) return;
+        var ignored: errors.Failure = .{};
+        self.input = .{ .fd = fd, .context = self, .handler = onClient };
+        // A regular file cannot be watched and has no more to say than its present bytes.
+        self.loop.add(&self.input, .readable, &ignored) catch {
+            self.input_closed = true;
+        };
+    }
+
+    fn readInput(self: *Chardev) void {
+        if (self.input_paused) return;
+        const fd = self.inputFd();
+        var buffer: [self_buffer_size]u8 = undefined;
+        const answer = system.result(linux.read(fd, &buffer, buffer.len));
+        if (answer.errno == system.EAGAIN or answer.errno == system.EINTR) return;
+        if (!answer.ok() or answer.value == 0) return self.closeInput();
+        const data = self.filterEscape(buffer[0..answer.value]);
+        @memcpy(self.held[0..data.len], data);
+        self.held_length = data.len;
+        self.offerHeld();
+    }
+
+    const self_buffer_size = 64;
+
+    /// Gives the port what was read; what it does not take waits, and reading with it.
+    fn offerHeld(self: *Chardev) void {
+        const frontend = self.frontend orelse {
+            self.held_length = 0;
+            return;
+        };
+        const taken = frontend.receive(frontend.context, self.held[0..self.held_length]);
+        const rest = self.held_length - taken;
+        std.mem.copyForwards(u8, self.held[0..rest], self.held[taken..self.held_length]);
+        self.held_length = rest;
+        const pause = rest > 0;
+        if (pause == self.input_paused) return;
+        self.guard.lock();
+        self.input_paused = pause;
+        self.guard.unlock();
+        if (!self.input_closed) self.loop.modify(&self.input, if (pause) .none else .readable);
+    }
+
+    fn closeInput(self: *Chardev) void {
+        self.loop.removeFromHandler(&self.input);
+        self.input_closed = true;
+        self.output_watched = false;
+        if (self.client_fd < 0) return;
+        system.close(self.client_fd);
+        self.client_fd = -1;
+    }
+
+    /// Takes Ctrl-A x and Ctrl-A Ctrl-A out of console input.
+    fn filterEscape(self: *Chardev, data: []u8) []u8 {
+        if (!self.options.escape) return data;
+        var kept: usize = 0;
+        for (data) |byte| {
+            if (self.escape_seen) {
+                self.escape_seen = false;
+                if (byte == 'x') self.doorbell.ring(.console_quit);
+                if (byte != escape_key) continue;
+            } else if (byte == escape_key) {
+                self.escape_seen = true;
+                continue;
+            }
+            data[kept] = byte;
+            kept += 1;
+        }
+        return data[0..kept];
+    }
+
+    /// Last words of the guest reach a reader that is there, within a bound.
+    fn flushForExit(self: *Chardev) void {
+        const fd = self.outputFd();
+        if (fd < 0) return;
+        self.guard.lock();
+        defer self.guard.unlock();
+        for (0..exit_flush_try_count) |_| {
+            if (!self.writeOut(fd)) return;
+            var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
+            _ = linux.poll(@ptrCast(&poll), 1, exit_flush_wait_ms);
+        }
+    }
+
+    const exit_flush_try_count = 20;
+    const exit_flush_wait_ms = 50;
+};
+
+/// A socket whose peer is gone must not raise SIGPIPE; other files take a plain write.
+fn writeQuietly(fd: i32, data: []const u8) usize {
+    const sent = linux.sendto(fd, data.ptr, data.len, linux.MSG.NOSIGNAL, null, 0);
+    if (system.result(sent).errno != not_a_socket) return sent;
+    return linux.write(fd, data.ptr, data.len);
+}
+
+const not_a_socket = 88;
