@@ -34,7 +34,10 @@ export class Connection {
   /** From now on frames go to `events`; a host that stays silent for long counts as lost. */
   listen(events: ConnectionEvents): void {
     this.#events = events;
-    if (this.#lost !== undefined) return events.onLost(this.#lost);
+    if (this.#lost !== undefined) {
+      events.onLost(this.#lost);
+      return;
+    }
     this.#heardAt = Date.now();
     clearInterval(this.#pinging);
     this.#pinging = setInterval(() => {

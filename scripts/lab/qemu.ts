@@ -18,7 +18,7 @@ export function qemuCommand(
   images: HostImages,
   port: number,
 ): [string, ...string[]] {
-  const memoryMib = Number(process.env["STRATOVIRT_LAB_MEMORY"] ?? 8192);
+  const memoryMib = Number(process.env.STRATOVIRT_LAB_MEMORY ?? 8192);
   return [
     "qemu-system-x86_64",
     ...["-name", "stratovirt-lab", "-nodefaults", "-no-user-config", "-display", "none"],

@@ -83,6 +83,14 @@ class RunSession implements LabCommand {
     this.#reject = reject;
   }
 
+  get #takeStdout(): (bytes: Uint8Array) => void {
+    return this.#options.onStdout ?? ((bytes) => this.#stdout.push(bytes));
+  }
+
+  get #takeStderr(): (bytes: Uint8Array) => void {
+    return this.#options.onStderr ?? ((bytes) => this.#stderr.push(bytes));
+  }
+
   start(argv: string[]): void {
     this.#connection.listen({
       onFrame: (kind, payload) => this.#handle(kind, payload),
@@ -116,16 +124,20 @@ class RunSession implements LabCommand {
   #handle(kind: string, payload: Uint8Array): void {
     switch (kind) {
       case "O":
-        return this.#options.onStdout?.(payload) ?? void this.#stdout.push(payload);
+        this.#takeStdout(payload);
+        break;
       case "E":
-        return this.#options.onStderr?.(payload) ?? void this.#stderr.push(payload);
+        this.#takeStderr(payload);
+        break;
       case "K":
         this.#credit += readNumber(payload);
-        return this.#creditWaiter?.();
+        this.#creditWaiter?.();
+        break;
       case "Z":
-        return this.#finish(readNumber(payload));
+        this.#finish(readNumber(payload));
+        break;
       default:
-        return this.#connection.lose(`the host sent an unknown frame "${kind}"`);
+        this.#connection.lose(`the host sent an unknown frame "${kind}"`);
     }
   }
 
@@ -211,7 +223,7 @@ function encodeRequest(argv: string[], options: LabRunOptions): Uint8Array {
 }
 
 function defaultEnvironment(): Record<string, string> {
-  const env: Record<string, string> = { LAB: "1", TERM: process.env["TERM"] ?? "dumb" };
+  const env: Record<string, string> = { LAB: "1", TERM: process.env.TERM ?? "dumb" };
   for (const name of ["PATH", "HOME", "LANG"]) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;

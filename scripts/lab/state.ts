@@ -19,7 +19,7 @@ export interface LabState {
 }
 
 /** The state of the lab of this checkout, or of another one that STRATOVIRT_LAB names (tests of the lab). */
-export function labState(name = process.env["STRATOVIRT_LAB"] ?? "vm"): LabState {
+export function labState(name = process.env.STRATOVIRT_LAB ?? "vm"): LabState {
   const folder = cachePath("lab", name);
   mkdirSync(labShare, { recursive: true, mode: 0o700 });
   return {

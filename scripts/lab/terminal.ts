@@ -29,7 +29,7 @@ export async function labRunHere(
 
 /** The size of this process's terminal, or the usual one when it has none. */
 export function terminalSize(): TerminalSize {
-  return { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
+  return { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 };
 }
 
 function pass(
