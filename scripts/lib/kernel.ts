@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { runCommand } from "./command.ts";
 import { type UnpackedPackage, unpackedPackage } from "./debian.ts";
+import { decompressLz4Legacy } from "./lz4.ts";
 import { publish } from "./publish.ts";
 
 export interface DebianKernel extends UnpackedPackage {
@@ -46,6 +47,7 @@ export async function extractVmlinux(bzImage: string): Promise<Uint8Array> {
   const payload = bytes.subarray(start, start + view.getUint32(0x24c, true) - 4);
   const magic = Buffer.from(payload.subarray(0, 4)).toString("hex");
   if (magic.startsWith("1f8b")) return Bun.gunzipSync(payload.slice());
+  if (magic === "02214c18") return decompressLz4Legacy(payload);
   if (magic === "28b52ffd") return Bun.zstdDecompressSync(payload.slice());
   if (magic === "fd377a58") return decompressXz(payload);
   throw new UserError(`${bzImage} is compressed in a way that is not known here (magic ${magic})`);
