@@ -26,7 +26,7 @@ export interface BzImage {
   readonly fileSize: number;
   readonly loadAddress: number;
   readonly entry: number;
-  /** Where the decompressed kernel runs, and how much memory it takes there until it knows its map. */
+  /** Where the unpacked kernel runs, and the memory it takes there before it knows its map. */
   readonly runAddress: number;
   readonly runSize: number;
   /** Command line limit in bytes, without its NUL. */

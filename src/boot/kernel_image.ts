@@ -49,11 +49,6 @@ export interface KernelOptions {
 
 /** Reads a kernel's headers. Errors: empty, cut off, foreign, or larger than guest memory. */
 export function readKernelImage(file: BootFile, options: KernelOptions): KernelImage {
-  if (file.size === 0) {
-    throw new UserError(
-      `kernel "${file.path}" is an empty file; a bzImage, a vmlinux or a flat binary is right`,
-    );
-  }
   if (!isGzip(file)) return readPlainImage(file, options, undefined);
   const unpacked = unpack(file, options.memorySize);
   const image: BootFile = {
@@ -69,6 +64,11 @@ function readPlainImage(
   options: KernelOptions,
   unpacked: Uint8Array | undefined,
 ): KernelImage {
+  if (file.size === 0) {
+    throw new UserError(
+      `kernel "${file.path}" is an empty file; a bzImage, a vmlinux or a flat binary is right`,
+    );
+  }
   if (file.size > options.memorySize) throw tooLarge(file, options.memorySize);
   const image = selectFormat(file, options.protocol);
   if (options.protocol === "pvh" && image.protocol !== "pvh") {

@@ -11,6 +11,7 @@ import {
   type BootPlan,
   checkPlacements,
   type FileLoad,
+  formatAddress,
   formatSize,
   type Placement,
 } from "./plan.ts";
@@ -139,10 +140,14 @@ function placeInitrd(initrd: BootFile, image: KernelImage, memory: MemoryLayout)
     0,
   );
   if (address < kernelEnd) {
+    const free = formatSize(Math.max(0, end - kernelEnd));
+    const advice =
+      end === memory.size
+        ? `of the guest's ${formatSize(memory.size)}; give more with -m`
+        : `below ${formatAddress(end)}, where it has to lie; use a smaller one`;
     throw new UserError(
-      `initrd "${initrd.path}" of ${formatSize(initrd.size)} does not fit the guest's memory of ` +
-        `${formatSize(memory.size)}, where the kernel leaves ` +
-        `${formatSize(Math.max(0, end - kernelEnd))}; give more with -m or use a smaller one`,
+      `initrd "${initrd.path}" of ${formatSize(initrd.size)} does not fit: ` +
+        `the kernel leaves ${free} ${advice}`,
     );
   }
   return { source: "initrd", address, fileOffset: 0, size: initrd.size };

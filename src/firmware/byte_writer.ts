@@ -38,7 +38,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** ASCII text cut never, padded with `padding` to exactly `size` bytes. */
+  /** ASCII text, padded with `padding` to exactly `size` bytes. */
   text(text: string, size: number = text.length, padding = " "): this {
     if (text.length > size) throw new RangeError(`"${text}" is longer than ${size} bytes`);
     for (const character of text.padEnd(size, padding)) this.u8(character.charCodeAt(0));
@@ -82,7 +82,7 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** The byte that makes the sum of `bytes` zero modulo 256 (ACPI 6.5 section 5.2.6, MP 1.4 section 4). */
+/** The byte that makes the sum of `bytes` zero modulo 256 (ACPI 6.5 section 5.2.6). */
 export function checksumOf(bytes: Uint8Array): number {
   return -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
 }

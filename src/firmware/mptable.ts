@@ -19,11 +19,13 @@ const IO_APIC_ADDRESS = 0xfec0_0000;
 const ENTRY = { processor: 0, bus: 1, ioApic: 2, ioInterrupt: 3, localInterrupt: 4 } as const;
 const INTERRUPT = { vectored: 0, nmi: 1, externalPic: 3 } as const;
 
-/** Processor signature and features, as CPUID leaf 1 gives them in EAX and EDX. */
+/** The processors to list. */
 export interface MpTableDescription {
   /** Local APIC ids in vCPU order; the first is the bootstrap processor. */
   readonly apicIds: readonly number[];
+  /** EAX of CPUID leaf 1. */
   readonly cpuSignature?: number;
+  /** EDX of CPUID leaf 1. */
   readonly cpuFeatures?: number;
 }
 
@@ -44,7 +46,8 @@ export function buildMpTable(description: MpTableDescription): MpTable {
   const tooLarge = description.apicIds.find((id) => id > APIC_ID_MAX);
   if (tooLarge !== undefined) {
     throw new UserError(
-      `APIC id ${tooLarge} does not fit an MP table, whose ids end at ${APIC_ID_MAX}; use fewer vCPUs`,
+      `APIC id ${tooLarge} does not fit an MP table, whose ids end at ${APIC_ID_MAX}; ` +
+        "use fewer vCPUs",
     );
   }
   const ioApicId = chooseIoApicId(description.apicIds);
