@@ -2,6 +2,7 @@
 
 import { UserError } from "../errors.ts";
 import type { Config, DeviceConfig } from "./config.ts";
+import { serialChardevId } from "./consoles.ts";
 import { didYouMean } from "./suggest.ts";
 
 export const maxIothreads = 8;
@@ -76,17 +77,20 @@ function checkDrives(config: Config): void {
   }
 }
 
+function chardevUser(id: string): string {
+  return id === serialChardevId ? "-serial" : `the chardev '${id}'`;
+}
+
 function checkStdio(config: Config): void {
-  const users = config.chardevs.filter((chardev) => chardev.backend === "stdio");
+  const users = config.chardevs
+    .filter((chardev) => chardev.backend === "stdio")
+    .map((chardev) => chardevUser(chardev.id));
   if (users.length > 1) {
-    const both = users.map((user) => `'${user.id}'`).join(" and ");
-    throw new UserError(`The chardevs ${both} use stdio; only one can.`);
+    throw new UserError(`stdio is used by ${users.join(" and by ")}; only one can use it.`);
   }
   const [user] = users;
   if (user !== undefined && config.process.daemonize) {
-    throw new UserError(
-      `The chardev '${user.id}' uses stdio, which -daemonize closes; use a file.`,
-    );
+    throw new UserError(`stdio is used by ${user}, but -daemonize closes it; use a file.`);
   }
 }
 

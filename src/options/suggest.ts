@@ -9,7 +9,8 @@ function normalise(word: string): string {
 /** The known word that a person probably meant, or undefined when none is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = normalise(word);
-  const limit = Math.max(1, Math.min(3, Math.floor(wanted.length / 3)));
+  // A word of one letter is as near to any other, so that it only matches itself.
+  const limit = Math.min(3, wanted.length - 1, Math.ceil(wanted.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of known) {

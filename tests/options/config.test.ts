@@ -1,0 +1,252 @@
+// What good command lines mean.
+
+import { expect, test } from "bun:test";
+import { parseCommandLine } from "../../src/options/command_line.ts";
+import { configOf, refusalOf } from "./run.ts";
+
+const GiB = 1024 ** 3;
+
+test("a kernel alone gives a microvm with every default", () => {
+  const config = configOf("-kernel vmlinux");
+  expect(config).toEqual({
+    machine: { type: "microvm", accel: "kvm", memShare: false, dumpGuestCore: true, acpi: true },
+    cpu: {
+      count: 1,
+      maxCount: 1,
+      sockets: 1,
+      dies: 1,
+      clusters: 1,
+      cores: 1,
+      threads: 1,
+      pmu: false,
+    },
+    memory: { sizeBytes: GiB / 4 },
+    boot: { kernelPath: "vmlinux", initrdPath: undefined, commandLine: "" },
+    drives: [],
+    devices: [],
+    iothreads: [],
+    chardevs: [],
+    serial: undefined,
+    qmp: [],
+    process: {
+      name: "",
+      logFile: undefined,
+      daemonize: false,
+      pidfile: undefined,
+      seccomp: true,
+      startPaused: false,
+      modTestSocket: undefined,
+    },
+    ignored: [],
+  });
+});
+
+test("a configuration cannot be changed at any depth", () => {
+  const config = configOf("-kernel k -drive id=a,file=f -device virtio-blk-device,drive=a");
+  const nested = [config, config.machine, config.drives, config.drives[0], config.devices[0]];
+  expect(nested.every((part) => Object.isFrozen(part))).toBe(true);
+});
+
+test.each([
+  ["-m 128M", GiB / 8],
+  ["-m 256", GiB / 4],
+  ["-m 256m", GiB / 4],
+  ["-m 1G", GiB],
+  ["-m size=3g", 3 * GiB],
+  ["-m 1048576K", GiB],
+  ["-m 512G", 512 * GiB],
+])("%s is a size", (line, bytes) => {
+  expect(configOf(`-kernel k ${line}`).memory.sizeBytes).toBe(bytes);
+});
+
+test.each([
+  ["4", [4, 4, 1, 1, 1, 4, 1]],
+  ["cpus=254", [254, 254, 1, 1, 1, 254, 1]],
+  ["4,maxcpus=8", [4, 8, 1, 1, 1, 8, 1]],
+  ["8,sockets=2", [8, 8, 2, 1, 1, 4, 1]],
+  ["8,cores=2", [8, 8, 4, 1, 1, 2, 1]],
+  ["8,sockets=2,cores=2", [8, 8, 2, 1, 1, 2, 2]],
+  ["8,threads=2", [8, 8, 1, 1, 1, 4, 2]],
+  ["1,sockets=2,cores=2,threads=2", [1, 8, 2, 1, 1, 2, 2]],
+  ["16,sockets=1,dies=2,clusters=2,cores=2,threads=2", [16, 16, 1, 2, 2, 2, 2]],
+])("-smp %s", (value, expected) => {
+  const { cpu } = configOf(`-kernel k -smp ${value}`);
+  const { count, maxCount, sockets, dies, clusters, cores, threads } = cpu;
+  expect([count, maxCount, sockets, dies, clusters, cores, threads]).toEqual(expected);
+});
+
+test("machine keys are read, in any letter case of the type", () => {
+  const line = "-kernel k -machine MICROVM,mem-share=on,dump-guest-core=off,accel=test,acpi=no";
+  expect(configOf(`${line},usb=off`).machine).toEqual({
+    type: "microvm",
+    accel: "test",
+    memShare: true,
+    dumpGuestCore: false,
+    acpi: false,
+  });
+});
+
+test.each(["-machine accel=kvm:tcg", "-accel kvm", "-accel kvm:tcg", "-machine type=microvm"])(
+  "%s uses KVM",
+  (line) => expect(configOf(`-kernel k ${line}`).machine.accel).toBe("kvm"),
+);
+
+test("the machine none needs no kernel", () => {
+  expect(configOf("-machine none -qmp unix:/tmp/s,server,nowait").machine.type).toBe("none");
+});
+
+test("several words and uses of -append become one command line", () => {
+  const argv = ["-kernel", "k", "-append", "console=ttyS0 quiet", "panic=1", "-append", "ro"];
+  const result = parseCommandLine(argv, "0.1.0");
+  expect(result).toMatchObject({
+    kind: "run",
+    config: { boot: { commandLine: "console=ttyS0 quiet panic=1 ro" } },
+  });
+});
+
+test("a drive is native and direct unless it says otherwise", () => {
+  const line = "-kernel k -drive id=a,file=f -drive id=b,file=g,direct=off,readonly=yes";
+  const { drives } = configOf(`${line} -drive id=c,file=h,aio=io_uring,direct=false`);
+  expect(drives).toEqual([
+    { id: "a", file: "f", readonly: false, direct: true, aio: "native", format: "raw" },
+    { id: "b", file: "g", readonly: true, direct: false, aio: "off", format: "raw" },
+    { id: "c", file: "h", readonly: false, direct: false, aio: "io_uring", format: "raw" },
+  ]);
+});
+
+test("values that this build need not act on are accepted", () => {
+  const keys = "throttling.iops-total=0,discard=ignore,detect-zeroes=off,media=disk,if=none";
+  expect(configOf(`-kernel k -drive id=a,file=f,${keys},format=raw`).drives).toHaveLength(1);
+});
+
+test("a value may contain an equals sign", () => {
+  expect(configOf("-kernel k -drive id=a,file=x=y").drives[0]?.file).toBe("x=y");
+});
+
+test("devices without an id get the lowest free one of their driver", () => {
+  const drives = "-drive id=a,file=f -drive id=b,file=g -drive id=c,file=h";
+  const named = "-device virtio-blk-device,drive=a,id=virtio-blk-device0";
+  const rest = "-device virtio-blk-device,drive=b -device virtio-blk-device,drive=c";
+  const { devices } = configOf(`-kernel k ${drives} ${named} ${rest}`);
+  expect(devices.map((device) => device.id)).toEqual([
+    "virtio-blk-device0",
+    "virtio-blk-device1",
+    "virtio-blk-device2",
+  ]);
+});
+
+test("a block device has one queue a processor and the keys it was given", () => {
+  const drives = "-drive id=a,file=f -drive id=b,file=g";
+  const first = "-device virtio-blk-device,drive=a,id=x,iothread=io,serial=abc,bootindex=1";
+  const second = "-device virtio-blk-device,drive=b,num-queues=1,queue-size=1024";
+  const line = `-kernel k -smp 64 -object iothread,id=io ${drives} ${first} ${second}`;
+  expect(configOf(line).devices).toEqual([
+    {
+      driver: "virtio-blk-device",
+      id: "x",
+      drive: "a",
+      iothread: "io",
+      serial: "abc",
+      bootindex: 1,
+      numQueues: 32,
+      queueSize: 256,
+    },
+    {
+      driver: "virtio-blk-device",
+      id: "virtio-blk-device0",
+      drive: "b",
+      iothread: undefined,
+      serial: undefined,
+      bootindex: undefined,
+      numQueues: 1,
+      queueSize: 1024,
+    },
+  ]);
+});
+
+test("two drives may share a file when both are read-only", () => {
+  const line = "-drive id=a,file=f,readonly=on -drive id=b,file=f,readonly=on";
+  expect(configOf(`-kernel k ${line}`).drives).toHaveLength(2);
+});
+
+test.each([
+  ["stdio", { backend: "stdio", id: "serial_chardev" }],
+  ["pty", { backend: "pty", id: "serial_chardev" }],
+  ["file,path=/f", { backend: "file", id: "serial_chardev", path: "/f" }],
+  [
+    "socket,path=/s,server,nowait",
+    { backend: "socket", id: "serial_chardev", path: "/s", server: true, nowait: true },
+  ],
+])("-serial %s makes its own chardev", (value, chardev) => {
+  const config = configOf(`-kernel k -serial ${value}`);
+  expect(config.serial).toEqual({ chardev: "serial_chardev" });
+  expect(config.chardevs).toMatchObject([chardev]);
+});
+
+test("-serial finds a chardev that stands after it", () => {
+  const config = configOf("-kernel k -serial chardev:c -chardev stdio,id=c");
+  expect(config.serial).toEqual({ chardev: "c" });
+  expect(config.chardevs).toEqual([{ backend: "stdio", id: "c" }]);
+});
+
+test("QMP listens on unix, tcp and the socket of -mon, which leaves the chardevs", () => {
+  const chardev = "-chardev socket,id=m,path=/m,server,nowait -mon chardev=m,mode=control,id=x";
+  const config = configOf(`-kernel k ${chardev} -qmp tcp:127.0.0.1:4444,server,nowait`);
+  expect(config.chardevs).toEqual([]);
+  expect(config.qmp).toEqual([
+    { transport: "tcp", host: "127.0.0.1", port: 4444 },
+    { transport: "unix", path: "/m" },
+  ]);
+});
+
+test("server and nowait may be left out, and IPv6 has brackets", () => {
+  expect(configOf("-kernel k -qmp unix:/q").qmp).toEqual([{ transport: "unix", path: "/q" }]);
+  expect(configOf("-kernel k -qmp tcp:[::1]:99").qmp).toEqual([
+    { transport: "tcp", host: "::1", port: 99 },
+  ]);
+});
+
+test("process options are read", () => {
+  const line = "-kernel k -name vm -D /log -daemonize -pidfile /pid -disable-seccomp -freeze";
+  expect(configOf(`${line} -accel test -mod-test /t`).process).toEqual({
+    name: "vm",
+    logFile: "/log",
+    daemonize: true,
+    pidfile: "/pid",
+    seccomp: false,
+    startPaused: true,
+    modTestSocket: "/t",
+  });
+});
+
+test("-D without a file logs to stderr", () => {
+  expect(configOf("-D -kernel k").process.logFile).toBeUndefined();
+});
+
+test("libvirt's options do nothing and are listed for the log", () => {
+  const bare = "-no-user-config -nodefaults -nographic -no-shutdown -usb -S";
+  const valued = "-overcommit mem-lock=off -uuid 1 -sandbox on -msg timestamp=on -rtc base=utc";
+  const { ignored } = configOf(
+    `-kernel k ${bare} ${valued} -boot strict=on -realtime x -display y`,
+  );
+  expect(ignored.map(({ option }) => option).sort()).toEqual([
+    "-boot",
+    "-display",
+    "-msg",
+    "-no-shutdown",
+    "-no-user-config",
+    "-nodefaults",
+    "-nographic",
+    "-overcommit",
+    "-realtime",
+    "-rtc",
+    "-sandbox",
+    "-usb",
+    "-uuid",
+  ]);
+  expect(ignored.find(({ option }) => option === "-uuid")?.values).toEqual(["1"]);
+});
+
+test("what follows -- is not read", () => {
+  expect(refusalOf(["-kernel", "k", "--", "-nonsense"])).toBe("accepted");
+});
