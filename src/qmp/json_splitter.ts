@@ -37,13 +37,14 @@ export class JsonSplitter {
         start = at;
         if (this.#state === "garbage") results.push({ kind: "garbage" });
       }
-      if (done) {
-        this.#keep(chunk.subarray(start, at + 1));
-        results.push({ kind: "message", text: this.#take() });
-      } else if (this.#depth > 0 && this.#size + (at + 1 - start) > maxMessageBytes) {
+      const inObject = done || this.#depth > 0;
+      if (inObject && this.#size + (at + 1 - start) > maxMessageBytes) {
         this.#take();
         this.#state = "dead";
         results.push({ kind: "too-long" });
+      } else if (done) {
+        this.#keep(chunk.subarray(start, at + 1));
+        results.push({ kind: "message", text: this.#take() });
       }
     }
     if (this.#depth > 0 && this.#state !== "dead") this.#keep(chunk.subarray(start));

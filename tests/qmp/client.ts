@@ -1,0 +1,83 @@
+// A QMP client for tests that takes messages one after another.
+
+import type { Socket } from "bun";
+
+export interface Message {
+  readonly QMP?: { readonly version: unknown; readonly capabilities: unknown };
+  readonly return?: unknown;
+  readonly error?: { readonly class: string; readonly desc: string };
+  readonly id?: unknown;
+  readonly event?: string;
+  readonly data?: unknown;
+  readonly timestamp?: { readonly seconds: number; readonly microseconds: number };
+}
+
+export class Client {
+  readonly #socket: Socket<undefined>;
+  readonly #lines: string[] = [];
+  #rest = "";
+  #wake: () => void = () => {};
+  readonly closed: Promise<void>;
+
+  private constructor(socket: Socket<undefined>, closed: Promise<void>) {
+    this.#socket = socket;
+    this.closed = closed;
+  }
+
+  static async connect(address: { unix: string } | { hostname: string; port: number }) {
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    let client: Client | undefined;
+    const early: Buffer[] = [];
+    const socket = await Bun.connect<undefined>({
+      ...address,
+      socket: {
+        data: (_, chunk) => (client === undefined ? early.push(chunk) : client.#take(chunk)),
+        close: () => resolve(),
+        error: () => resolve(),
+      },
+    } as Bun.UnixSocketOptions<undefined>);
+    client = new Client(socket, closed);
+    for (const chunk of early) client.#take(chunk);
+    return client;
+  }
+
+  #take(chunk: Buffer): void {
+    const parts = (this.#rest + chunk.toString()).split("\r\n");
+    this.#rest = parts.pop() ?? "";
+    this.#lines.push(...parts);
+    this.#wake();
+  }
+
+  send(bytes: string): void {
+    this.#socket.write(bytes);
+    this.#socket.flush();
+  }
+
+  /** The next message; waits for it. */
+  async next(): Promise<Message> {
+    while (this.#lines.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return JSON.parse(this.#lines.shift() ?? "");
+  }
+
+  /** The next `count` messages. */
+  async take(count: number): Promise<Message[]> {
+    const messages: Message[] = [];
+    while (messages.length < count) messages.push(await this.next());
+    return messages;
+  }
+
+  /** Sends one command and waits for the next message. */
+  ask(execute: string, rest: Readonly<Record<string, unknown>> = {}): Promise<Message> {
+    this.send(JSON.stringify({ execute, ...rest }));
+    return this.next();
+  }
+
+  async end(): Promise<void> {
+    this.#socket.end();
+    await this.closed;
+  }
+}

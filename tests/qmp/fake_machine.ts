@@ -1,0 +1,72 @@
+// A machine for QMP tests: it only keeps its state and sends events as a real one does.
+
+import type { MachineControl, QmpEvent, RunState } from "../../src/qmp/machine_control.ts";
+
+export class FakeMachine implements MachineControl {
+  state: RunState = "running";
+  readonly calls: string[] = [];
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+
+  status(): RunState {
+    return this.state;
+  }
+
+  async pause(): Promise<void> {
+    this.calls.push("pause");
+    if (this.state === "paused") return;
+    this.state = "paused";
+    this.emit({ name: "STOP" });
+    // The event comes first and the command ends later, as when vCPUs are waited for.
+    await Promise.resolve();
+  }
+
+  resume(): void {
+    this.calls.push("resume");
+    if (this.state === "running") return;
+    this.state = "running";
+    this.emit({ name: "RESUME" });
+  }
+
+  quit(): void {
+    this.calls.push("quit");
+    this.state = "shutdown";
+    this.emit({ name: "SHUTDOWN", data: { guest: false, reason: "host-qmp-quit" } });
+  }
+
+  reset(): void {
+    this.calls.push("reset");
+  }
+
+  powerdown(): void {
+    this.calls.push("powerdown");
+  }
+
+  cpus() {
+    const place = { socketId: 0, dieId: 0, threadId: 0 };
+    return [
+      { ...place, coreId: 0, hostThreadId: 4242, isPlugged: true },
+      { ...place, coreId: 1, hostThreadId: undefined, isPlugged: false },
+    ];
+  }
+
+  iothreads() {
+    return [{ id: "io1", hostThreadId: 77 }];
+  }
+
+  ptys() {
+    return [{ label: "serial0", filename: "/dev/pts/9" }];
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
+  emit(event: QmpEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}

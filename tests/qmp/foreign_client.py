@@ -1,0 +1,38 @@
+# Drives a QMP server with the qemu.qmp package: argv[1] is the unix socket. Prints one JSON line.
+
+import asyncio
+import json
+import sys
+
+from qemu.qmp import EventListener, ExecuteError, QMPClient
+
+
+async def main() -> None:
+    client = QMPClient("test")
+    seen = EventListener(("STOP", "RESUME"))
+    client.register_listener(seen)
+    await client.connect(sys.argv[1])
+    before = await client.execute("query-status")
+    await client.execute("stop")
+    stopped = (await seen.get())["event"]
+    paused = await client.execute("query-status")
+    await client.execute("cont")
+    resumed = (await seen.get())["event"]
+    try:
+        await client.execute("stopp")
+        error = "none"
+    except ExecuteError as failure:
+        error = failure.error_class
+    commands = await client.execute("query-commands")
+    await client.disconnect()
+    print(json.dumps({
+        "before": before["status"],
+        "stopped": stopped,
+        "paused": paused["status"],
+        "resumed": resumed,
+        "error": error,
+        "hasQuit": {"name": "quit"} in commands,
+    }))
+
+
+asyncio.run(main())
