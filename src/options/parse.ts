@@ -147,7 +147,7 @@ export function splitVariant(
   return { name: head.slice(0, colon), entries: [{ key: positional, value }, ...entries] };
 }
 
-/** Values of the variant `name`, tagged by the selector; the second half of -device and device_add. */
+/** Values of a variant, tagged by the selector: the second half of -device and device_add. */
 export function readVariant<V extends Variants, S extends string>(
   owner: string,
   selector: S,

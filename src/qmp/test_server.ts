@@ -16,9 +16,8 @@ export interface TestConnection {
 }
 
 /**
- * Lines out of chunks. Upstream's harness ends no line and sends one request a read, so a chunk
- * that ends outside of a line's end counts as a whole line as soon as it is a known, full request;
- * only a write in several reads waits for its line feed.
+ * Lines out of chunks. The protocol has one request a read, with or without a line feed, so that
+ * the end of a chunk ends a request; only a write whose bytes are not all there waits for more.
  */
 export class TestLines {
   #pending = "";
@@ -44,6 +43,15 @@ function isPartialWrite(line: string): boolean {
   return bytes.replace(/^0x/i, "").trimEnd().length < wanted;
 }
 
+function answerChunk(outbox: Outbox, lines: TestLines, bus: TestBus, chunk: string): void {
+  try {
+    for (const line of lines.push(chunk)) outbox.send(`${answerTestLine(bus, line)}\r\n`);
+  } catch (error) {
+    outbox.send(`ERROR ${messageOf(error)}\r\n`);
+    outbox.close();
+  }
+}
+
 /** Connects and serves until either side closes. Throws a UserError when nobody listens. */
 export async function serveTestBus(path: string, bus: TestBus): Promise<TestConnection> {
   const lines = new TestLines();
@@ -56,9 +64,7 @@ export async function serveTestBus(path: string, bus: TestBus): Promise<TestConn
           opened.data = new Outbox(opened);
         },
         data({ data: outbox }, chunk) {
-          for (const line of lines.push(chunk.toString("latin1"))) {
-            outbox.send(`${answerTestLine(bus, line)}\r\n`);
-          }
+          answerChunk(outbox, lines, bus, chunk.toString("latin1"));
         },
         drain: ({ data: outbox }) => outbox.flush(),
         close({ data: outbox }) {
