@@ -45,7 +45,7 @@ for word in $words; do
     sv.after=*) after=\${word#sv.after=} ;;
   esac
 done
-echo "$script" | tr -- -_ +/ | base64 -d > /run/script
+echo "$script" | base64 -d > /run/script
 sh /run/script
 echo "stratovirt: script ended with $?"
 case $after in

@@ -23,7 +23,7 @@ export function kernelArguments(options: KernelArguments = {}): string {
   const words = [fastArguments];
   if (options.modules !== undefined) words.push(`sv.modules=${options.modules.join()}`);
   if (options.script !== undefined) {
-    words.push(`sv.script=${Buffer.from(options.script).toString("base64url")}`);
+    words.push(`sv.script=${Buffer.from(options.script).toString("base64")}`);
   }
   // reboot=t: the kernel reboots by a triple fault (admin-guide/kernel-parameters)
   if (options.after === "triple fault") words.push("sv.after=reboot reboot=t");

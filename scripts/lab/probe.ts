@@ -10,10 +10,14 @@ export interface HostVerdict {
   reason: string;
 }
 
+/** The probe as a static program. */
+export function probeProgram(): Promise<string> {
+  return staticProgram("kvm-probe", [join(import.meta.dir, "probe.zig")]);
+}
+
 /** Runs the probe: a few milliseconds once it is compiled. */
 export async function hostCanRunLinux(): Promise<HostVerdict> {
-  const program = await staticProgram("kvm-probe", [join(import.meta.dir, "probe.zig")]);
-  const result = await tryCommand([program], { timeoutMs: 10_000 });
+  const result = await tryCommand([await probeProgram()], { timeoutMs: 10_000 });
   const answer = new TextDecoder().decode(result.stdout).trim();
   if (answer === "yes") return { able: true, reason: "" };
   return {

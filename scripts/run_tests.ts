@@ -1,0 +1,128 @@
+// bun run test: every level of tests that exists, each with a time limit; the last line is their sum.
+
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf, UserError } from "../src/errors.ts";
+import { labDown, labState, runningPid } from "./lab/index.ts";
+import { checkout } from "./lib/paths.ts";
+import { zigCommand } from "./lib/zig.ts";
+
+interface Part {
+  name: string;
+  command: [string, ...string[]];
+  /** Reads the counts from what the command printed; a check that prints none counts as one test. */
+  count: (output: string) => { passed: number; failed: number } | undefined;
+}
+
+const partTimeoutMs = 15 * 60_000;
+const testTimeoutMs = 120_000;
+/** Cheap levels first, so that a mistake shows early; folders that are not named come after them. */
+const order = ["repo", "options", "firmware", "qmp", "bus", "kvm", "lab", "security", "boot"];
+const ignored = new Set(["perf", "support"]);
+
+function suites(): string[] {
+  const folders = readdirSync(join(checkout, "tests"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !ignored.has(entry.name))
+    .map((entry) => entry.name)
+    .filter((name) => [...new Bun.Glob("**/*.test.ts").scanSync(join(checkout, "tests", name))][0]);
+  const known = order.filter((name) => folders.includes(name));
+  return [...known, ...folders.filter((name) => !order.includes(name)).sort()];
+}
+
+function parts(): Part[] {
+  const all: Part[] = [];
+  if (existsSync(join(checkout, "scripts/check.ts"))) {
+    all.push({ name: "check", command: ["bun", "scripts/check.ts"], count: () => undefined });
+  }
+  if (existsSync(join(checkout, "build.zig"))) {
+    const command: Part["command"] = [...zigCommand(), "build", "test", "--summary", "all"];
+    all.push({ name: "zig", command, count: countZig });
+  }
+  for (const name of suites()) {
+    const command: Part["command"] = ["bun", "test", "--timeout", String(testTimeoutMs)];
+    all.push({ name, command: [...command, `./tests/${name}/`], count: countBun });
+  }
+  return all;
+}
+
+function countZig(output: string): ReturnType<Part["count"]> {
+  const found = /(\d+)\/(\d+) tests passed/.exec(output);
+  if (found === null) return undefined;
+  const passed = Number(found[1]);
+  const failed = Number(/tests passed;.*?(\d+) failed/.exec(output)?.[1] ?? 0);
+  return { passed, failed };
+}
+
+function countBun(output: string): ReturnType<Part["count"]> {
+  const passed = /^\s*(\d+) pass$/m.exec(output)?.[1];
+  const failed = /^\s*(\d+) fail$/m.exec(output)?.[1];
+  if (passed === undefined || failed === undefined) return undefined;
+  return { passed: Number(passed), failed: Number(failed) };
+}
+
+async function runPart(part: Part): Promise<{ passed: number; failed: number }> {
+  process.stdout.write(`\n== ${part.name}: ${part.command.join(" ")}\n`);
+  const startedAt = performance.now();
+  const child = Bun.spawn(part.command, {
+    cwd: checkout,
+    env: { ...process.env, NO_COLOR: "1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: partTimeoutMs,
+    killSignal: "SIGKILL",
+  });
+  const [output, errors, code] = await Promise.all([
+    echo(child.stdout),
+    echo(child.stderr),
+    child.exited,
+  ]);
+  const counted = part.count(output + errors) ?? { passed: code === 0 ? 1 : 0, failed: 0 };
+  if (code !== 0) counted.failed = Math.max(counted.failed, 1);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  const { passed, failed } = counted;
+  process.stdout.write(`== ${part.name}: ${passed} passed, ${failed} failed in ${seconds} s\n`);
+  return counted;
+}
+
+async function echo(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    process.stdout.write(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}
+
+function selected(words: string[]): Part[] {
+  const all = parts();
+  const names = all.map((part) => part.name);
+  const wanted: string[] = [];
+  for (let index = 0; index < words.length; index += 2) {
+    const name = words[index + 1] ?? "";
+    if (words[index] !== "--suite" || !names.includes(name)) {
+      const given = words.slice(index, index + 2).join(" ");
+      throw new UserError(`"${given}" is not --suite with one of: ${names.join(" ")}`);
+    }
+    wanted.push(name);
+  }
+  return wanted.length === 0 ? all : all.filter((part) => wanted.includes(part.name));
+}
+
+let passed = 0;
+let failed = 0;
+try {
+  const labWasUp = runningPid(labState()) !== undefined;
+  for (const part of selected(process.argv.slice(2))) {
+    const counted = await runPart(part);
+    passed += counted.passed;
+    failed += counted.failed;
+  }
+  if (!labWasUp) await labDown();
+} catch (error) {
+  process.stderr.write(`test: ${messageOf(error)}\n`);
+  failed += 1;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
