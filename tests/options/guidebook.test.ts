@@ -32,7 +32,7 @@ const understood = [
   "-drive id=rootfs,file=/img,readonly=off,direct=off",
   "-drive id=rootfs,file=/img,readonly=on,direct=on,discard=ignore,detect-zeroes=off",
   `${drive} -device virtio-blk-device,drive=rootfs,id=rootfs`,
-  `-object iothread,id=io ${drive} -device virtio-blk-device,drive=rootfs,id=b,iothread=io,serial=s`,
+  `-object iothread,id=io ${drive} -device virtio-blk-device,drive=rootfs,id=x,iothread=io`,
   "-chardev stdio,id=c -serial chardev:c",
   "-chardev socket,id=c,path=/s,server,nowait -serial chardev:c",
   "-serial stdio",
