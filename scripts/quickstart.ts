@@ -1,5 +1,5 @@
-// The quickstart after its tools are there: builds, makes the guest images, and boots them to a shell. Without
-// a terminal it runs a short session by itself instead.
+// The quickstart after its tools are there: builds, makes the guest images, and boots them to a
+// shell. Without a terminal it runs a short session by itself instead.
 
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -34,7 +34,9 @@ function machine(program: string, images: GuestImages, disk: string, append: str
   ];
 }
 
-/** Files that are mapped are slow over the lab's shared folders: they are copied into its memory. */
+/**
+ * Files that are mapped are slow over the lab's shared folders: they are copied into its memory.
+ */
 async function copyToLab(images: GuestImages): Promise<GuestImages> {
   const files = [executable, images.kernel, images.initrd, images.disk];
   const command = ["sh", "-c", `mkdir -p ${labFolder} && cp -u "$@" ${labFolder}`, "sh", ...files];
@@ -49,7 +51,10 @@ async function copyToLab(images: GuestImages): Promise<GuestImages> {
   };
 }
 
-/** Runs the machine joined to this terminal, here or in the lab; gives its exit code and what it printed. */
+/**
+ * Runs the machine joined to this terminal, here or in the lab; gives its exit code and what it
+ * printed.
+ */
 async function runMachine(
   argv: string[],
   where: HostVerdict,

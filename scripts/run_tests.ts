@@ -1,4 +1,5 @@
-// bun run test: every level of tests that exists, each with a time limit; the last line is their sum.
+// bun run test: every level of tests that exists, each with a time limit; the last line is their
+// sum.
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,13 +11,17 @@ import { zigCommand } from "./lib/zig.ts";
 interface Part {
   name: string;
   command: [string, ...string[]];
-  /** Reads the counts from what the command printed; a check that prints none counts as one test. */
+  /**
+   * Reads the counts from what the command printed; a check that prints none counts as one test.
+   */
   count: (output: string) => { passed: number; failed: number } | undefined;
 }
 
 const partTimeoutMs = 15 * 60_000;
 const testTimeoutMs = 120_000;
-/** Cheap levels first, so that a mistake shows early; folders that are not named come after them. */
+/**
+ * Cheap levels first, so that a mistake shows early; folders that are not named come after them.
+ */
 const order = ["repo", "options", "firmware", "qmp", "bus", "kvm", "lab", "security", "boot"];
 const ignored = new Set(["perf", "support"]);
 

@@ -1,4 +1,5 @@
-// The small system that the guest's initial RAM disk and its root disk share: busybox and a few scripts.
+// The small system that the guest's initial RAM disk and its root disk share: busybox and a few
+// scripts.
 
 import { runForText } from "../lib/command.ts";
 import type { ArchiveEntry } from "../lib/cpio.ts";

@@ -1,5 +1,6 @@
-// The guest that the quickstart, the tests and the bench boot: Debian's cloud kernel, an initial RAM disk with
-// the drivers, and an ext4 root disk. Made without root rights, named by the content of what they are made from.
+// The guest that the quickstart, the tests and the bench boot: Debian's cloud kernel, an initial
+// RAM disk with the drivers, and an ext4 root disk. Made without root rights, named by the
+// content of what they are made from.
 
 import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -3,7 +3,10 @@
 export type AfterScript = "poweroff" | "reboot" | "halt" | "panic" | "shell" | "triple fault";
 
 export interface KernelArguments {
-  /** A shell script that runs in place of a shell, with the root mounted; about 1,200 bytes at most. */
+  /**
+   * A shell script that runs in place of a shell, with the root mounted; about 1,200 bytes at
+   * most.
+   */
   script?: string;
   /** What comes after the script: power off when not given. */
   after?: AfterScript;

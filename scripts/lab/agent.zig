@@ -1,5 +1,6 @@
-//! The lab's agent: process 1 of the lab's host. It listens on TCP, and serves each connection in a process of
-//! its own, which runs one command. Arguments: port, file that holds the token, file to write when ready.
+//! The lab's agent: process 1 of the lab's host. It listens on TCP, and serves each connection in
+//! a process of its own, which runs one command. Arguments: port, file that holds the token, file
+//! to write when ready.
 
 const std = @import("std");
 const linux = std.os.linux;

@@ -1,4 +1,5 @@
-//! Starts one command inside the lab's host: pipes or a terminal, its own session and process group.
+//! Starts one command inside the lab's host: pipes or a terminal, its own session and process
+//! group.
 
 const std = @import("std");
 const linux = std.os.linux;

@@ -1,6 +1,8 @@
-//! Frames between the lab's client and its agent: one type byte, a little-endian u32 length, the payload.
-//! Client to agent: 'H' token, 'R' run, 'I' stdin (empty: end of file), 'S' signal, 'W' rows and columns, 'P' ping.
-//! Agent to client: 'H' version, 'O' stdout, 'E' stderr, 'K' stdin bytes taken, 'Z' exit code, 'P' pong.
+//! Frames of the lab's client and agent: a type byte, a little-endian u32 length, the payload.
+//! From the client: 'H' token, 'R' run, 'I' stdin (empty: its end), 'S' signal, 'W' rows and
+//! columns of the terminal, 'P' ping.
+//! From the agent: 'H' version, 'O' stdout, 'E' stderr, 'K' stdin bytes taken, 'Z' exit code,
+//! 'P' pong.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -34,7 +36,8 @@ pub const Inbox = struct {
         return outcome;
     }
 
-    /// The next whole frame; its payload is valid until the next `fill`. A frame over the limit is an error.
+    /// The next whole frame; its payload is valid until the next `fill`. A frame over the limit
+    /// is an error.
     pub fn next(inbox: *Inbox) error{FrameTooLong}!?Frame {
         const bytes = inbox.bytes[inbox.start..inbox.end];
         if (bytes.len < header_size) return null;
@@ -46,7 +49,8 @@ pub const Inbox = struct {
     }
 };
 
-/// Bytes to send. Readers of the command's output stop while `room` is small, so it cannot overflow.
+/// Bytes to send. Readers of the command's output stop while `room` is small, so it cannot
+/// overflow.
 pub const Outbox = struct {
     bytes: [256 * 1024]u8 = undefined,
     start: usize = 0,

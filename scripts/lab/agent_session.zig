@@ -26,7 +26,8 @@ const Session = struct {
 
     fn handle(session: *Session, frame: frames.Frame) error{Closed}!void {
         if (!session.greeted) {
-            if (frame.kind != 'H' or !std.mem.eql(u8, frame.payload, session.token)) return error.Closed;
+            const known = frame.kind == 'H' and std.mem.eql(u8, frame.payload, session.token);
+            if (!known) return error.Closed;
             session.greeted = true;
             return send('H', frames.protocol_version);
         }

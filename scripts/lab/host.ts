@@ -1,4 +1,5 @@
-// The life of the lab's host: started once, found again, restarted when it is lost, ended without a trace.
+// The life of the lab's host: started once, found again, restarted when it is lost, ended without
+// a trace.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

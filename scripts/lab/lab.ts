@@ -6,7 +6,8 @@ import { hostCanRunLinux, labDown, labState, labUp, runningPid } from "./index.t
 import { labRunHere, terminalSize } from "./terminal.ts";
 
 const usage = `usage: bun run lab up | down | status | log | probe
-       bun run lab run [-i] [-t] [-C FOLDER] [-e NAME=VALUE]... [--timeout SECONDS] -- COMMAND [ARGUMENT]...
+       bun run lab run [-i] [-t] [-C FOLDER] [-e NAME=VALUE]... [--timeout SECONDS]
+                       -- COMMAND [ARGUMENT]...
   -i  pass standard input on      -t  give the command a terminal
   --timeout  end the command after this time (900; 0: no limit, as with -t)
 Exit code 125: the lab failed, not the command.`;

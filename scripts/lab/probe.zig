@@ -1,6 +1,7 @@
-//! Says whether this host's /dev/kvm can run Linux: `yes`, or `no: reason`. It runs, in a tiny guest's kernel
-//! mode, instructions that Linux needs and that a KVM without hardware support emulates, or does not:
-//! cmpxchg16b (SLUB) and xsetbv, xsave, xrstor (FPU state). Intel SDM volume 2.
+//! Says whether this host's /dev/kvm can run Linux: `yes`, or `no: reason`. It runs, in a tiny
+//! guest's kernel mode, instructions that Linux needs and that a KVM without hardware support
+//! emulates, or does not: cmpxchg16b (SLUB) and xsetbv, xsave, xrstor (FPU state). Intel SDM
+//! volume 2.
 
 const std = @import("std");
 const linux = std.os.linux;

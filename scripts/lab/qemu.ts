@@ -1,4 +1,5 @@
-// The command line of the lab's host: QEMU in software emulation with nested SVM, so that /dev/kvm works inside.
+// The command line of the lab's host: QEMU in software emulation with nested SVM, so that
+// /dev/kvm works inside.
 
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,8 +9,9 @@ import type { LabState } from "./state.ts";
 export const agentPort = 1;
 const network = { net: "100.115.92.0/24", gateway: "100.115.92.2", address: "100.115.92.15" };
 
-// A family that AMD's erratum 400 does not name avoids the kernel's idle workaround; without protection
-// keys a WRPKRU does not flush the emulator's TLB; five-level paging only makes walks longer.
+// A family that AMD's erratum 400 does not name avoids the kernel's idle workaround; without
+// protection keys a WRPKRU does not flush the emulator's TLB; five-level paging only makes walks
+// longer.
 const cpu = "max,family=25,model=1,stepping=1,-la57,-pku";
 
 /** The words that start the host with `port` of 127.0.0.1 leading to its agent. */
@@ -64,7 +66,10 @@ function share(tag: string, folder: string, readOnly: string): string[] {
   ];
 }
 
-/** Devices that tests of VFIO and USB pass through: a disk and a network card on PCIe, a stick and a tablet. */
+/**
+ * Devices that tests of VFIO and USB pass through: a disk and a network card on PCIe, a stick and
+ * a tablet.
+ */
 function passthroughDevices(state: LabState): string[] {
   const disk = (name: string) => {
     const path = join(state.folder, name);

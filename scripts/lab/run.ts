@@ -16,7 +16,9 @@ export interface TerminalSize {
 }
 
 export interface LabRunOptions {
-  /** After this many milliseconds the command gets SIGTERM, then SIGKILL, and `timedOut` is true. */
+  /**
+   * After this many milliseconds the command gets SIGTERM, then SIGKILL, and `timedOut` is true.
+   */
   timeoutMs?: number;
   cwd?: string;
   env?: Record<string, string>;

@@ -18,7 +18,10 @@ export interface LabState {
   shares: string[];
 }
 
-/** The state of the lab of this checkout, or of another one that STRATOVIRT_LAB names (tests of the lab). */
+/**
+ * The state of the lab of this checkout, or of another one that STRATOVIRT_LAB names (tests of
+ * the lab).
+ */
 export function labState(name = process.env.STRATOVIRT_LAB ?? "vm"): LabState {
   const folder = cachePath("lab", name);
   mkdirSync(labShare, { recursive: true, mode: 0o700 });
@@ -34,7 +37,10 @@ export function labState(name = process.env.STRATOVIRT_LAB ?? "vm"): LabState {
   };
 }
 
-/** The process id of the lab's QEMU, or undefined: a pid that another program has now does not count. */
+/**
+ * The process id of the lab's QEMU, or undefined: a pid that another program has now does not
+ * count.
+ */
 export function runningPid(state: LabState): number | undefined {
   if (!existsSync(state.pidFile)) return undefined;
   const pid = Number.parseInt(readFileSync(state.pidFile, "utf8"), 10);

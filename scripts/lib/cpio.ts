@@ -1,4 +1,5 @@
-// Writes initial RAM disks: the "newc" cpio format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+// Writes initial RAM disks: the "newc" cpio format (Linux,
+// Documentation/driver-api/early-userspace/buffer-format.rst).
 
 export type ArchiveEntry =
   | { kind: "folder"; path: string }
@@ -8,7 +9,10 @@ export type ArchiveEntry =
 
 const encoder = new TextEncoder();
 
-/** One archive of the entries in order; owner root, time zero, so that the same input gives the same bytes. */
+/**
+ * One archive of the entries in order; owner root, time zero, so that the same input gives the
+ * same bytes.
+ */
 export function cpioArchive(entries: ArchiveEntry[]): Uint8Array {
   const parts: Uint8Array[] = [];
   entries.forEach((entry, index) => {

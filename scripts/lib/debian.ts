@@ -14,8 +14,9 @@ export interface UnpackedPackage {
 }
 
 /**
- * The package that a meta package stands for (linux-image-amd64 is linux-image-6.1.0-56-amd64), unpacked.
- * What was resolved once stays, so that builds do not change by themselves; `refresh` looks again.
+ * The package that a meta package stands for (linux-image-amd64 is linux-image-6.1.0-56-amd64),
+ * unpacked. What was resolved once stays, so that builds do not change by themselves; `refresh`
+ * looks again.
  */
 export async function unpackedPackage(meta: string, refresh = false): Promise<UnpackedPackage> {
   const note = Bun.file(join(cachePath("debian"), `${meta}.json`));
@@ -53,7 +54,7 @@ async function updateLists(): Promise<void> {
   const result = await tryCommand(["apt-get", "update", "-qq"], { timeoutMs: 300_000 });
   if (result.code !== 0) {
     throw new UserError(
-      `apt has no package lists and "apt-get update" failed (it needs root): ${result.stderr.trim()}`,
+      `apt's package lists are needed and "apt-get update" failed: ${result.stderr.trim()}`,
     );
   }
 }

@@ -15,7 +15,10 @@ export interface DebianKernel extends UnpackedPackage {
   modules: string;
 }
 
-/** The kernel of a package such as linux-image-amd64: bzImage, uncompressed ELF, modules with modules.dep. */
+/**
+ * The kernel of a package such as linux-image-amd64: bzImage, uncompressed ELF, modules with
+ * modules.dep.
+ */
 export async function debianKernel(meta: string, refresh = false): Promise<DebianKernel> {
   const unpacked = await unpackedPackage(meta, refresh);
   const boot = join(unpacked.folder, "boot");

@@ -1,8 +1,12 @@
-// A lock between processes. util-linux's flock holds it for us, and lets go when this process ends in any way.
+// A lock between processes. util-linux's flock holds it for us, and lets go when this process
+// ends in any way.
 
 import { UserError } from "../../src/errors.ts";
 
-/** Runs `action` while no other process holds the lock on `path`; waits at most `timeoutMs` for it. */
+/**
+ * Runs `action` while no other process holds the lock on `path`; waits at most `timeoutMs` for
+ * it.
+ */
 export async function withLock<Result>(
   path: string,
   timeoutMs: number,

@@ -1,4 +1,5 @@
-// Kernel modules for an initial RAM disk: what a module needs, in load order, without debug sections.
+// Kernel modules for an initial RAM disk: what a module needs, in load order, without debug
+// sections.
 
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -15,7 +16,9 @@ export interface KernelModule {
   needs: string[];
 }
 
-/** `names` with everything they need, needed ones first. A name built into the kernel is left out. */
+/**
+ * `names` with everything they need, needed ones first. A name built into the kernel is left out.
+ */
 export function resolveModules(kernel: DebianKernel, names: string[]): KernelModule[] {
   const known = readDependencies(kernel);
   const order = new Map<string, KernelModule>();
@@ -54,7 +57,9 @@ function moduleName(path: string): string {
     .replaceAll("-", "_");
 }
 
-/** The module as a file of the archive at `folder`/name.ko, stripped of what only debuggers read. */
+/**
+ * The module as a file of the archive at `folder`/name.ko, stripped of what only debuggers read.
+ */
 export async function moduleEntry(
   kernel: DebianKernel,
   module: KernelModule,

@@ -1,4 +1,5 @@
-// Makes a file or folder once: built under a temporary name, then renamed, so that nobody sees half of it.
+// Makes a file or folder once: built under a temporary name, then renamed, so that nobody sees
+// half of it.
 
 import { existsSync, rmSync } from "node:fs";
 import { rename } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// The pinned Zig compiler: from the cache that scripts/toolchain fills, or an installed one of the same version.
+// The pinned Zig compiler: from the cache that scripts/toolchain fills, or an installed one of
+// the same version.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +13,10 @@ export function zigCommand(): [string, ...string[]] {
   return existsSync(local) ? [local] : ["python3", "-m", "ziglang"];
 }
 
-/** A static program made of Zig sources without libc (the first is its root), cached by their content. */
+/**
+ * A static program made of Zig sources without libc (the first is its root), cached by their
+ * content.
+ */
 export async function staticProgram(name: string, sources: string[]): Promise<string> {
   const texts = await Promise.all(sources.map((source) => Bun.file(source).text()));
   const path = join(cachePath("programs"), `${name}-${contentKey(...texts)}`);

@@ -1,4 +1,5 @@
-// Commands in the lab behave as they would on a host: exit codes, streams, signals, several at once.
+// Commands in the lab behave as they would on a host: exit codes, streams, signals, several at
+// once.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// A lab of its own that is lost on purpose: the command that ran says so, and the next one starts it again.
+// A lab of its own that is lost on purpose: the command that ran says so, and the next one starts
+// it again.
 
 import { afterAll, expect, test } from "bun:test";
 import {
@@ -25,7 +26,7 @@ test(
     const first = runningPid(lab);
     const command = await labStart(["sleep", "600"], { lab });
     process.kill(first ?? 0, "SIGKILL");
-    expect(command.ended).rejects.toBeInstanceOf(LabError);
+    await expect(command.ended).rejects.toBeInstanceOf(LabError);
 
     const result = await labRun(["echo", "back"], { lab, timeoutMs: 60_000 });
     expect(result.stdout).toBe("back\n");
