@@ -149,7 +149,8 @@ pub const Loop = struct {
     fn turn(self: *Loop) void {
         var events: [limits.loop_event_count_max]linux.epoll_event = undefined;
         const answer = system.result(linux.epoll_wait(self.epoll_fd, &events, events.len, -1));
-        if (!answer.ok()) return;
+        // Interrupted means that io_uring had work for this thread: the batches look for it.
+        if (!answer.ok() and answer.errno != system.EINTR) return;
         self.guard.lock();
         defer self.guard.unlock();
         for (events[0..answer.value]) |event| {

@@ -21,6 +21,7 @@ pub const EINTR = 4;
 pub const EINVAL = 22;
 pub const EIO = 5;
 pub const ENOMEM = 12;
+pub const EBUSY = 16;
 
 pub fn result(raw: usize) Result {
     const signed: isize = @bitCast(raw);

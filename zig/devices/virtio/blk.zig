@@ -1,0 +1,331 @@
+//! virtio-blk (virtio 1.2, section 5.2): takes requests from the queues, runs them on the file by
+//! an engine, and completes them. Nothing is allocated after `init`.
+
+const std = @import("std");
+const blk_config = @import("blk_config.zig");
+const blk_request = @import("blk_request.zig");
+const chain = @import("../../virtio/chain.zig");
+const engine_module = @import("../../io/engine.zig");
+const errors = @import("../../errors.zig");
+const limits = @import("../../limits.zig");
+const loop_module = @import("../../io/loop.zig");
+const model = @import("../../virtio/model.zig");
+const raw = @import("../../block/raw.zig");
+const system = @import("../../kernel/system.zig");
+const Device = @import("../../virtio/device.zig").Device;
+const Pool = @import("blk_pool.zig").Pool;
+
+pub const Params = blk_config.Params;
+const Request = blk_request.Request;
+const Status = blk_request.Status;
+
+const queue_count_max = 32;
+const queue_size_min = 4;
+/// How often the kernel may say "try again" to one request.
+const retry_count_max = 8;
+
+const zero_size = 64 * 1024;
+const errno_not_supported = 95;
+
+pub const Counters = struct {
+    read_bytes: u64 = 0,
+    written_bytes: u64 = 0,
+    request_count: u64 = 0,
+    /// Requests that the host failed, and why the last one did.
+    error_count: u64 = 0,
+    last_errno: i32 = 0,
+};
+
+pub const Block = struct {
+    /// Set by the device that carries this model.
+    device: *Device = undefined,
+    params: Params,
+    config: blk_config.Config,
+    image: raw.Image,
+    engine: engine_module.Engine,
+    source: loop_module.Source = undefined,
+    loop: *loop_module.Loop,
+    pools: [queue_count_max]Pool = @splat(.{}),
+    /// A run of zeroes for files that cannot zero a range; not there unless a command needs it.
+    zeroes: []u8 = &.{},
+    /// Requests taken and not completed: a thread that drains waits on it.
+    in_flight: std.atomic.Value(u32) = .init(0),
+    drain_waits: bool = false,
+    abandoning: bool = false,
+    /// No FLUSH negotiated: each write is durable before it completes.
+    write_through: bool = false,
+    /// Queues with completions that the guest has not been told of.
+    touched: u32 = 0,
+    counters: Counters = .{},
+
+    /// `self` stays at one address until `deinit`, and `params.fd` open. Errors: Invalid, Host.
+    pub fn init(
+        self: *Block,
+        params: Params,
+        loop: *loop_module.Loop,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        try check(&params);
+        self.* = .{
+            .params = params,
+            .config = .init(&params),
+            .image = undefined,
+            .engine = .{},
+            .loop = loop,
+        };
+        try self.image.init(.{
+            .fd = params.fd,
+            .request_alignment = params.request_alignment,
+            .buffer_alignment = params.buffer_alignment,
+        }, failure);
+        errdefer self.image.deinit();
+        errdefer self.freeMemory();
+        for (self.pools[0..params.queue_count], 0..) |*pool, index| {
+            try pool.init(@intCast(index), @intCast(params.queue_size), failure);
+        }
+        try self.mapZeroes(failure);
+        try self.engine.init(params.engine, params.fd, failure);
+        errdefer self.engine.deinit();
+        if (self.engine.pollFd() < 0) return;
+        self.source = .{ .fd = self.engine.pollFd(), .context = self, .handler = handleCompletions };
+        try loop.add(&self.source, .readable, failure);
+    }
+
+    fn check(params: *const Params) errors.CoreError!void {
+        if (params.queue_count == 0 or params.queue_count > queue_count_max) return error.Invalid;
+        const size = params.queue_size;
+        if (size < queue_size_min or size > limits.queue_size_max) return error.Invalid;
+        if (!std.math.isPowerOfTwo(size)) return error.Invalid;
+        if (params.capacity_bytes > std.math.maxInt(i64)) return error.Invalid;
+    }
+
+    fn mapZeroes(self: *Block, failure: *errors.Failure) errors.CoreError!void {
+        const needed = blk_config.flag_write_zeroes | blk_config.flag_detect_zeroes;
+        if (self.params.flags & needed == 0) return;
+        const mapped = system.map(.{ .size = zero_size, .protection = .read });
+        if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, zero_size);
+        const bytes: [*]u8 = @ptrFromInt(mapped.value);
+        self.zeroes = bytes[0..zero_size];
+    }
+
+    /// After the device that carries it is gone. Not on the loop's thread.
+    pub fn deinit(self: *Block) void {
+        if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
+        self.engine.deinit();
+        self.image.deinit();
+        self.freeMemory();
+    }
+
+    fn freeMemory(self: *Block) void {
+        for (&self.pools) |*pool| pool.deinit();
+        if (self.zeroes.len != 0) system.unmap(@intFromPtr(self.zeroes.ptr), self.zeroes.len);
+        self.zeroes = &.{};
+    }
+
+    pub fn identity(self: *const Block) model.Identity {
+        return .{
+            .device_id = 2,
+            .features = blk_config.offeredFeatures(&self.params),
+            .queue_count = @intCast(self.params.queue_count),
+            .queue_size_max = @intCast(self.params.queue_size),
+        };
+    }
+
+    pub fn activate(self: *Block, features: u64) void {
+        self.write_through = features & blk_config.feature_flush == 0;
+    }
+
+    pub fn readConfig(self: *const Block, offset: usize, data: []u8) void {
+        const bytes = self.config.visible(&self.params);
+        if (offset >= bytes.len) return;
+        const size = @min(data.len, bytes.len - offset);
+        @memcpy(data[0..size], bytes[offset..][0..size]);
+    }
+
+    /// The driver's writes have no effect: the cache mode is not its choice.
+    pub fn writeConfig(_: *Block, _: usize, _: []const u8) void {}
+
+    /// A new size of the file: the guest is told.
+    pub fn setCapacity(self: *Block, capacity_bytes: u64) void {
+        self.device.registers.lock();
+        defer self.device.registers.unlock();
+        self.device.work.lock();
+        defer self.device.work.unlock();
+        self.params.capacity_bytes = capacity_bytes;
+        self.config.capacity = capacity_bytes / blk_config.sector_size;
+        self.device.configChanged();
+    }
+
+    pub fn notify(self: *Block, queue_index: u16) void {
+        const queue = &self.device.queues[queue_index];
+        for (0..limits.queue_pass_count_max) |_| {
+            queue.disableNotifications();
+            while (true) {
+                const head = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
+                self.take(queue_index, head orelse break);
+                if (self.device.broken) return;
+            }
+            if (!queue.enableNotifications()) return;
+        }
+        // Other devices of the loop get their turn first.
+        self.device.kick(queue_index);
+    }
+
+    fn take(self: *Block, queue_index: u16, head: u16) void {
+        const device = self.device;
+        const pool = &self.pools[queue_index];
+        // Each chain in flight holds a descriptor: only a guest that offers one twice gets here.
+        const request = pool.take() orelse return device.fail(.{ .queue = error.AvailableIndex });
+        const queue = &device.queues[queue_index];
+        const found = chain.collect(queue, device.memory, head, pool.iovecs(request)) catch |err| {
+            pool.release(request);
+            return device.fail(.{ .chain = err });
+        };
+        const action = blk_request.parse(request, found, .{
+            .params = &self.params,
+            .sector_count = self.config.capacity,
+            .durable = self.write_through,
+        }) catch {
+            pool.release(request);
+            return device.fail(.request_layout);
+        };
+        self.counters.request_count += 1;
+        _ = self.in_flight.fetchAdd(1, .monotonic);
+        switch (action) {
+            .start => self.start(request),
+            .done => |status| self.complete(request, status),
+        }
+    }
+
+    fn start(self: *Block, request: *Request) void {
+        const job = &request.job;
+        if (self.image.takes(job)) return self.engine.add(job);
+        self.jobDone(job, self.image.transfer(job));
+    }
+
+    /// The engine's report of a job: bytes moved or a negative errno.
+    pub fn jobDone(self: *Block, job: *engine_module.Job, result: i64) void {
+        const request: *Request = @alignCast(@fieldParentPtr("job", job));
+        if (self.abandoning) return self.release(request);
+        if (result < 0) return self.jobFailed(request, @intCast(-result));
+        switch (job.operation) {
+            .read, .write => self.advance(request, @intCast(result)),
+            .flush => self.complete(request, .ok),
+            .punch_hole, .zero_range => self.finishChange(request),
+        }
+    }
+
+    fn advance(self: *Block, request: *Request, size: u64) void {
+        const job = &request.job;
+        // The file ends before the disk does.
+        if (size == 0) return self.jobFailed(request, system.EIO);
+        const total = if (job.operation == .read)
+            &self.counters.read_bytes
+        else
+            &self.counters.written_bytes;
+        total.* += size;
+        job.offset += size;
+        job.iovecs = chain.skip(job.iovecs, size);
+        if (job.iovecs.len != 0) return self.start(request);
+        if (request.zero_rest != 0) return self.writeZeroes(request);
+        self.complete(request, .ok);
+    }
+
+    /// A change of allocation is durable at once when no flush can follow.
+    fn finishChange(self: *Block, request: *Request) void {
+        if (!self.write_through) return self.complete(request, .ok);
+        request.job.operation = .flush;
+        self.start(request);
+    }
+
+    fn jobFailed(self: *Block, request: *Request, errno: i32) void {
+        const job = &request.job;
+        const again = errno == system.EAGAIN or errno == system.EINTR;
+        if (again and request.retry_count < retry_count_max) {
+            request.retry_count += 1;
+            return self.start(request);
+        }
+        if (errno == errno_not_supported) {
+            // A discard is a hint: a file that cannot free space has obeyed it.
+            if (job.operation == .punch_hole and !request.zeroing) {
+                return self.complete(request, .ok);
+            }
+            if (job.operation == .zero_range or job.operation == .punch_hole) {
+                request.zero_rest = job.length;
+                return self.writeZeroes(request);
+            }
+        }
+        self.counters.error_count += 1;
+        self.counters.last_errno = errno;
+        self.complete(request, .io_error);
+    }
+
+    /// Zeroes by writing them, as many at once as the request has room for.
+    fn writeZeroes(self: *Block, request: *Request) void {
+        const pieces = self.pools[request.queue_index].iovecs(request);
+        var count: usize = 0;
+        while (count < pieces.len and request.zero_rest != 0) : (count += 1) {
+            const size: usize = @intCast(@min(request.zero_rest, self.zeroes.len));
+            pieces[count] = .{ .base = self.zeroes.ptr, .len = size };
+            request.zero_rest -= size;
+        }
+        request.job.operation = .write;
+        request.job.iovecs = pieces[0..count];
+        self.start(request);
+    }
+
+    fn complete(self: *Block, request: *Request, status: Status) void {
+        const index = request.queue_index;
+        request.status.* = @backingInt(status);
+        self.device.queues[index].push(request.head, request.writable_length);
+        self.touched |= @as(u32, 1) << @intCast(index);
+        self.release(request);
+    }
+
+    fn release(self: *Block, request: *Request) void {
+        self.pools[request.queue_index].release(request);
+        const before = self.in_flight.fetchSub(1, .release);
+        if (before == 1 and self.drain_waits) system.futexWake(&self.in_flight, 1);
+    }
+
+    pub fn endBatch(self: *Block) void {
+        while (true) {
+            self.engine.submit(self);
+            if (self.engine.reap(self) == 0) break;
+        }
+        self.tellGuest();
+    }
+
+    fn tellGuest(self: *Block) void {
+        while (self.touched != 0) {
+            const index: u16 = @ctz(self.touched);
+            self.touched &= self.touched - 1;
+            if (self.device.queues[index].publish()) self.device.interruptQueue(index);
+        }
+    }
+
+    /// See `Model.drain`. The loop's thread goes on completing while this one waits.
+    pub fn drain(self: *Block, mode: model.DrainMode) void {
+        self.abandoning = mode == .abandon;
+        if (self.abandoning) {
+            while (self.engine.cancelNext()) |job| self.jobDone(job, 0);
+        }
+        self.drain_waits = true;
+        while (true) {
+            const count = self.in_flight.load(.acquire);
+            if (count == 0) break;
+            self.device.work.unlock();
+            system.futexWait(&self.in_flight, count, 0);
+            self.device.work.lock();
+        }
+        self.drain_waits = false;
+        self.abandoning = false;
+        if (mode == .abandon) self.touched = 0 else self.tellGuest();
+    }
+
+    fn handleCompletions(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Block = @ptrCast(@alignCast(context));
+        // What is there is reaped by `endBatch`, which follows.
+        self.engine.acknowledge();
+    }
+};

@@ -1,0 +1,77 @@
+//! The device models that a virtio transport can carry: a closed list with static dispatch. A new
+//! model adds its line here and gives the functions below.
+
+const blk = @import("../devices/virtio/blk.zig");
+const Device = @import("device.zig").Device;
+const Job = @import("../io/engine.zig").Job;
+
+/// What a transport asks a model at the start (virtio 1.2, section 5).
+pub const Identity = struct {
+    device_id: u32,
+    features: u64,
+    queue_count: u16,
+    queue_size_max: u16,
+};
+
+pub const Model = union(enum) {
+    blk: *blk.Block,
+
+    pub fn identity(self: Model) Identity {
+        return switch (self) {
+            inline else => |model| model.identity(),
+        };
+    }
+
+    /// The device that carries the model; called once, before anything else.
+    pub fn attach(self: Model, device: *Device) void {
+        switch (self) {
+            inline else => |model| model.device = device,
+        }
+    }
+
+    /// DRIVER_OK with these features. Work lock held.
+    pub fn activate(self: Model, features: u64) void {
+        switch (self) {
+            inline else => |model| model.activate(features),
+        }
+    }
+
+    /// Takes chains from a queue. Loop thread, work lock held, device active.
+    pub fn notify(self: Model, queue_index: u16) void {
+        switch (self) {
+            inline else => |model| model.notify(queue_index),
+        }
+    }
+
+    /// After the events of one turn of the loop: submit, finish, interrupt. Loop thread, work lock.
+    pub fn endBatch(self: Model) void {
+        switch (self) {
+            inline else => |model| model.endBatch(),
+        }
+    }
+
+    /// Comes to rest: nothing in flight after it. Work lock held, let go while it waits; never on
+    /// the loop's thread.
+    pub fn drain(self: Model, mode: DrainMode) void {
+        switch (self) {
+            inline else => |model| model.drain(mode),
+        }
+    }
+
+    /// Bytes of config space; those beyond its end stay as they are. Register lock held.
+    pub fn readConfig(self: Model, offset: usize, data: []u8) void {
+        switch (self) {
+            inline else => |model| model.readConfig(offset, data),
+        }
+    }
+
+    pub fn writeConfig(self: Model, offset: usize, data: []const u8) void {
+        switch (self) {
+            inline else => |model| model.writeConfig(offset, data),
+        }
+    }
+};
+
+/// `finish`: requests end as always and the guest sees it. `abandon`: the guest has reset the
+/// device; its memory is not written after the drain.
+pub const DrainMode = enum { finish, abandon };
