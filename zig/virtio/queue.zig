@@ -96,20 +96,16 @@ pub const Queue = struct {
     pub fn pop(self: *Queue) Error!?u16 {
         const next = self.state.next_available;
         if (self.seen_available == next) {
-            self.seen_available = @atomicLoad(u16, &self.available[1], .acquire);
-            const ahead = self.seen_available -% next;
+            const available = @atomicLoad(u16, &self.available[1], .acquire);
+            const ahead = available -% next;
             if (ahead == 0) return null;
             if (ahead > self.state.size) return error.AvailableIndex;
+            self.seen_available = available;
         }
         const head = @atomicLoad(u16, &self.available[2 + @as(usize, next & self.mask)], .monotonic);
         if (head >= self.state.size) return error.DescriptorIndex;
         self.state.next_available = next +% 1;
         return head;
-    }
-
-    /// Gives back the chain that `pop` gave last.
-    pub fn unpop(self: *Queue) void {
-        self.state.next_available -%= 1;
     }
 
     /// Puts a finished chain into the used ring; the guest sees it after `publish`.

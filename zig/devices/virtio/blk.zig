@@ -25,6 +25,8 @@ const queue_size_min = 4;
 const retry_count_max = 8;
 
 const zero_size = 64 * 1024;
+/// Keeps one write of zeroes to 16 MiB, and below the kernel's bound of pieces.
+const zero_piece_count_max = 256;
 const errno_not_supported = 95;
 
 pub const Counters = struct {
@@ -262,7 +264,8 @@ pub const Block = struct {
 
     /// Zeroes by writing them, as many at once as the request has room for.
     fn writeZeroes(self: *Block, request: *Request) void {
-        const pieces = self.pools[request.queue_index].iovecs(request);
+        const room = self.pools[request.queue_index].iovecs(request);
+        const pieces = room[0..@min(room.len, zero_piece_count_max)];
         var count: usize = 0;
         while (count < pieces.len and request.zero_rest != 0) : (count += 1) {
             const size: usize = @intCast(@min(request.zero_rest, self.zeroes.len));

@@ -114,3 +114,132 @@ test "header and status are found in whatever layout" {
     try expectEqual(0x5a, guest.bytes(data + 511, 1)[0]);
     try expectEqual(0, guest.bytes(data + 512, 1)[0]);
 }
+
+test "discard frees space and write-zeroes makes zeroes, also where the file cannot" {
+    const flags = blk_config.flag_discard | blk_config.flag_write_zeroes;
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = kind, .flags = flags });
+        defer guest.deinit();
+        guest.start(usual, 64);
+        const pattern: [4096]u8 = @splat(0x5a);
+        for (0..64) |page| {
+            _ = linux.pwrite(guest.disk_fd, &pattern, pattern.len, @intCast(page * 4096));
+        }
+        try expectEqual(0, rangeRequest(&guest, 13, .{ .sector = 1, .count = 400 }));
+        try expectEqual(0x5a, diskByte(&guest, 511));
+        try expectEqual(0, diskByte(&guest, 512));
+        try expectEqual(0, diskByte(&guest, 401 * 512 - 1));
+        try expectEqual(0x5a, diskByte(&guest, 401 * 512));
+        try expectEqual(0, rangeRequest(&guest, 11, .{ .sector = 408, .count = 8 }));
+        try expectEqual(0, diskByte(&guest, 408 * 512));
+        try expectEqual(2, rangeRequest(&guest, 11, .{ .sector = 0, .count = 8, .flags = 1 }));
+        try expectEqual(2, rangeRequest(&guest, 13, .{ .sector = 0, .count = 8, .flags = 2 }));
+        try expectEqual(1, rangeRequest(&guest, 13, .{ .sector = 2048, .count = 1 }));
+        try expectEqual(0, rangeRequest(&guest, 13, .{ .sector = 0, .count = 8, .flags = 1 }));
+        try expectEqual(0, diskByte(&guest, 0));
+    }
+}
+
+const TestRange = struct { sector: u64, count: u32, flags: u32 = 0 };
+
+fn rangeRequest(guest: *Guest, request_type: u32, range: TestRange) u8 {
+    const target = guest.bytes(data, 16);
+    std.mem.writeInt(u64, target[0..8], range.sector, .little);
+    std.mem.writeInt(u32, target[8..12], range.count, .little);
+    std.mem.writeInt(u32, target[12..16], range.flags, .little);
+    return guest.request(request_type, 0, &.{.{ .address = data, .length = 16 }});
+}
+
+fn diskByte(guest: *Guest, offset: i64) u8 {
+    var byte: [1]u8 = .{0xaa};
+    _ = linux.pread(guest.disk_fd, &byte, 1, offset);
+    return byte[0];
+}
+
+test "buffers and offsets off the alignment pass through the bounce buffer" {
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = kind, .request_alignment = 4096, .buffer_alignment = 512 });
+        defer guest.deinit();
+        guest.start(usual, 64);
+        const pattern: [8192]u8 = @splat(0x5a);
+        _ = linux.pwrite(guest.disk_fd, &pattern, pattern.len, 0);
+        for (guest.bytes(data + 1, 1024)) |*byte| byte.* = 0x11;
+        const source: test_guest.Buffer = .{ .address = data + 1, .length = 1024 };
+        try expectEqual(0, guest.request(1, 7, &.{source}));
+        try expectEqual(0x5a, diskByte(&guest, 7 * 512 - 1));
+        try expectEqual(0x11, diskByte(&guest, 7 * 512));
+        try expectEqual(0x11, diskByte(&guest, 9 * 512 - 1));
+        try expectEqual(0x5a, diskByte(&guest, 9 * 512));
+        const big = 0x20_0000 - 0x1000;
+        try expectEqual(1, guest.request(0, 1, &.{
+            .{ .address = data, .length = big, .writable = true },
+        }));
+        const most = test_guest.disk_size - 512;
+        try expectEqual(0, guest.request(0, 1, &.{
+            .{ .address = data + 3, .length = most, .writable = true },
+        }));
+        try expectEqual(0x11, guest.bytes(data + 3 + 6 * 512, 1)[0]);
+        try expectEqual(0x5a, guest.bytes(data + 3 + 8 * 512, 1)[0]);
+    }
+}
+
+test "an error of the host reaches the guest and is counted" {
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = kind });
+        defer guest.deinit();
+        guest.start(usual, 64);
+        // The file is shorter than the disk that the guest was promised.
+        _ = linux.ftruncate(guest.disk_fd, 4096);
+        const target: test_guest.Buffer = .{ .address = data, .length = 8192, .writable = true };
+        try expectEqual(1, guest.request(0, 0, &.{target}));
+        try expectEqual(1, guest.block.counters.error_count);
+        try expectEqual(5, guest.block.counters.last_errno);
+        try expectEqual(0, guest.request(0, 0, &.{
+            .{ .address = data, .length = 4096, .writable = true },
+        }));
+    }
+}
+
+test "more requests than the engine holds complete, once each" {
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = kind, .queue_size = 1024 });
+        defer guest.deinit();
+        const features = usual | device.feature_event_index;
+        guest.start(features, 1024);
+        const count = 340;
+        for (0..count) |slot| {
+            const address = guest.header(slot, 0, slot);
+            _ = guest.offer(&.{
+                .{ .address = address, .length = 16 },
+                .{ .address = data + 512 * slot, .length = 512, .writable = true },
+                .{ .address = address + 16, .length = 1, .writable = true },
+            });
+        }
+        guest.kick();
+        while (guest.usedIndex() != count) try std.Thread.yield();
+        for (0..count) |slot| try expectEqual(0, guest.statusByte(slot));
+        try expectEqual(0, guest.block.in_flight.load(.acquire));
+    }
+}
+
+test "a device pauses with nothing in flight and goes on where it was" {
+    var guest: Guest = undefined;
+    try guest.init(.{});
+    defer guest.deinit();
+    guest.start(usual, 64);
+    guest.transport.device.pause();
+    const address = guest.header(0, 4, 0);
+    _ = guest.offer(&.{
+        .{ .address = address, .length = 16 },
+        .{ .address = address + 16, .length = 1, .writable = true },
+    });
+    guest.kick();
+    try expectEqual(0, guest.usedIndex());
+    guest.transport.device.unpause();
+    guest.awaitUsed(1);
+    try expectEqual(0, guest.statusByte(0));
+}
