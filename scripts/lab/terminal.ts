@@ -37,7 +37,8 @@ function pass(
   bytes: Uint8Array,
   command: { pause(): void; resume(): void },
 ): void {
-  if (stream.write(bytes)) return;
+  // what was received before the pause still comes: one waiter is enough
+  if (stream.write(bytes) || stream.listenerCount("drain") > 0) return;
   command.pause();
   stream.once("drain", () => command.resume());
 }
