@@ -29,7 +29,7 @@ export interface Architecture {
   /** SHA-256 of `bin/bun` in that package. */
   readonly bunSha256: string;
   readonly relocation: RelocationTypes;
-  /** Where the thread-local block of the program lies: it ends, or begins, at the thread pointer. */
+  /** Bun's thread-local block ends at the thread pointer (last) or begins there (first). */
   readonly threadLocalBlock: "last" | "first";
 }
 

@@ -1,5 +1,5 @@
-// Skips a step whose inputs and outputs are what they were: a stamp file beside the output keeps the
-// hash of the inputs and the size and time of the output.
+// Skips a step whose inputs and outputs are what they were: a stamp file keeps the hash of the
+// inputs and the size and time of the output.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -3,8 +3,7 @@
 
 const std = @import("std");
 
-/// libc copies all thread-local data into every thread of the process, also into Bun's; the default
-/// signal stack would add 256 KiB to each.
+/// libc copies all thread-local data into every thread, also into Bun's; the default signal stack would add 256 KiB to each.
 pub const std_options: std.Options = .{ .signal_stack_size = null };
 
 /// A failed assertion says what failed and aborts: the unwinder would need the executable's file.
