@@ -68,6 +68,7 @@ pub const Operation = enum(u32) {
     socket_connect,
     timer,
     file_lock,
+    seccomp,
 };
 
 /// Cause of the last error.Host of a core.

@@ -24,6 +24,9 @@ pub const queue_size_max = 1024;
 /// Passes over a ring for one notification, before other devices of the loop get a turn.
 pub const queue_pass_count_max = 10;
 
+/// Stack of an iothread or vCPU thread; touched lazily.
+pub const thread_stack_size = 1024 * 1024;
+
 /// File descriptors that one loop watches.
 pub const loop_source_count_max = 512;
 /// Events that one wake-up of a loop handles.
@@ -38,6 +41,8 @@ pub const serial_receive_size = 1024;
 
 /// How long a pause waits for the vCPU threads before it reports failure.
 pub const pause_wait_ns = 2 * 1_000_000_000;
+/// How long installing the filters waits for the iothreads.
+pub const confine_wait_ns = 2 * 1_000_000_000;
 /// How often a vCPU that did not react is kicked again.
 pub const kick_interval_ns = 5 * 1_000_000;
 

@@ -13,7 +13,7 @@ const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Source = loop_module.Source;
 
-pub const Options = struct {
+pub const ChardevOptions = struct {
     /// -1: nothing to read.
     input_fd: i32 = -1,
     /// -1: nobody listens yet.
@@ -38,7 +38,7 @@ const escape_key = 0x01;
 pub const Chardev = struct {
     loop: *Loop,
     doorbell: *Doorbell,
-    options: Options,
+    options: ChardevOptions,
     guard: Lock = .{},
     ring: [limits.chardev_buffer_size]u8 = undefined,
     head: usize = 0,
@@ -89,6 +89,13 @@ pub const Chardev = struct {
         self.wake_fd = -1;
         if (self.client_fd >= 0) system.close(self.client_fd);
         self.client_fd = -1;
+    }
+
+    /// After this returns the former port is not called any more.
+    pub fn setFrontend(self: *Chardev, frontend: ?Frontend) void {
+        self.loop.guard.lock();
+        defer self.loop.guard.unlock();
+        self.frontend = frontend;
     }
 
     fn inputFd(self: *const Chardev) i32 {

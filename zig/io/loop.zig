@@ -7,6 +7,7 @@ const linux = std.os.linux;
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
+const seccomp = @import("../seccomp.zig");
 const Lock = @import("../lock.zig").Lock;
 
 pub const Readiness = struct { readable: bool, writable: bool, hung_up: bool };
@@ -37,8 +38,7 @@ pub const Loop = struct {
     batches: [limits.device_count_max]?Batch = @splat(null),
     batch_count: usize = 0,
     name: [16]u8 = @splat(0),
-    /// Seccomp program installed by the thread before its first event; empty: none.
-    filter: []const u64 = &.{},
+    confinement: seccomp.Confinement = .{},
 
     pub fn start(self: *Loop, name: []const u8, failure: *errors.Failure) errors.CoreError!void {
         const length = @min(name.len, self.name.len - 1);
@@ -62,6 +62,12 @@ pub const Loop = struct {
         if (self.thread) |thread| thread.join();
         self.thread = null;
         self.closeDescriptors();
+    }
+
+    /// Asks the thread to install its filter before its next event.
+    pub fn confine(self: *Loop, program: ?*const seccomp.Program) void {
+        self.confinement.ask(program);
+        system.eventfdSignal(self.wake_fd);
     }
 
     fn closeDescriptors(self: *Loop) void {
@@ -143,7 +149,10 @@ pub const Loop = struct {
         self.thread_id.store(@intCast(system.gettid()), .release);
         _ = linux.prctl(@backingInt(linux.PR.SET_NAME), @intFromPtr(&self.name), 0, 0, 0);
         blockSignals();
-        while (!self.stopping.load(.acquire)) self.turn();
+        while (!self.stopping.load(.acquire)) {
+            self.confinement.apply();
+            self.turn();
+        }
     }
 
     fn turn(self: *Loop) void {
@@ -170,9 +179,11 @@ pub const Loop = struct {
 };
 
 /// The core's threads take no signal but those aimed at them: the runtime has its own for them.
+/// SIGSYS stays open, so that its handler can name a forbidden system call.
 pub fn blockSignals() void {
-    var all: linux.sigset_t = @splat(std.math.maxInt(usize));
-    _ = linux.sigprocmask(linux.SIG.SETMASK, &all, null);
+    var mask: linux.sigset_t = @splat(std.math.maxInt(usize));
+    linux.sigdelset(&mask, .SYS);
+    _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);
 }
 
 test "a source's handler runs on the loop's thread and never after remove" {

@@ -9,6 +9,7 @@ const limits = @import("../limits.zig");
 const kvm = @import("../kernel/kvm.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
+const seccomp = @import("../seccomp.zig");
 const exit = @import("exit.zig");
 const Park = @import("park.zig").Park;
 const outcome = @import("../bus/outcome.zig");
@@ -50,6 +51,7 @@ pub const Vcpu = struct {
     state: std.atomic.Value(u32) = .init(@backingInt(State.created)),
     reader: Reader = .{},
     park: Park = .{},
+    confinement: seccomp.Confinement = .{},
     failure: RunFailure = .{},
     counters: Counters = .{},
 
@@ -86,7 +88,7 @@ pub const Vcpu = struct {
     }
 
     pub fn currentState(self: *const Vcpu) State {
-        return @fromBackingInt(self.state.load(.acquire));
+        return @fromBackingInt(self.state.load(.seq_cst));
     }
 
     /// Waits until the state is no longer `.running`, at most `timeout_ns`.
@@ -117,7 +119,7 @@ pub const Vcpu = struct {
     }
 
     fn setState(self: *Vcpu, state: State) void {
-        self.state.store(@backingInt(state), .release);
+        self.state.store(@backingInt(state), .seq_cst);
         system.futexWake(&self.state, std.math.maxInt(i32));
     }
 
@@ -138,8 +140,10 @@ pub const Vcpu = struct {
             const wanted = self.request.load(.seq_cst);
             switch (@as(Request, @fromBackingInt(wanted))) {
                 .run => {
-                    if (self.currentState() != .running) self.setState(.running);
-                    return true;
+                    if (self.currentState() == .running) return true;
+                    self.confinement.apply();
+                    // Looks again: a requester that still saw the old state counts on that.
+                    self.setState(.running);
                 },
                 .stop => return false,
                 .pause => {
@@ -217,8 +221,8 @@ pub const Vcpu = struct {
 
 fn allowOnlyKick() void {
     var mask: linux.sigset_t = @splat(std.math.maxInt(usize));
-    const bit = kick_signal - 1;
-    mask[bit / @bitSizeOf(usize)] &= ~(@as(usize, 1) << (bit % @bitSizeOf(usize)));
+    linux.sigdelset(&mask, @fromBackingInt(kick_signal));
+    linux.sigdelset(&mask, .SYS);
     _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);
 }
 

@@ -185,7 +185,7 @@ pub const Cmos = struct {
 
 /// Century before year, so that the year lands in the right one.
 const time_indexes = [_]u8{
-    Index.seconds, Index.minutes, Index.hours, Index.weekday,
+    Index.seconds, Index.minutes, Index.hours,   Index.weekday,
     Index.day,     Index.month,   Index.century, Index.year,
 };
 

@@ -63,7 +63,11 @@ pub const Serial = struct {
 
     pub fn attach(self: *Serial) void {
         const chardev = self.chardev orelse return;
-        chardev.frontend = .{ .context = self, .receive = onInput, .drained = onDrained };
+        chardev.setFrontend(.{ .context = self, .receive = onInput, .drained = onDrained });
+    }
+
+    pub fn detach(self: *Serial) void {
+        if (self.chardev) |chardev| chardev.setFrontend(null);
     }
 
     pub fn read(self: *Serial, offset: u64, data: []u8) void {
@@ -140,7 +144,8 @@ pub const Serial = struct {
     fn takeIdentity(self: *Serial) u8 {
         const fifo: u8 = if (self.state.fifo_control & fifo_enable != 0) identity_fifo else 0;
         if (self.state.interrupt_enable & enable_receive != 0 and self.state.receive_length > 0) {
-            return fifo | if (fifo == 0) identity_receive else identity_timeout;
+            const reason: u8 = if (fifo == 0) identity_receive else identity_timeout;
+            return fifo | reason;
         }
         const wanted = self.state.interrupt_enable & enable_transmit != 0;
         if (wanted and self.state.transmit_pending != 0 and self.hasRoom()) {

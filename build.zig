@@ -1,0 +1,44 @@
+//! Builds the core library, the generator of its TypeScript side, and the unit tests.
+
+const std = @import("std");
+
+pub fn build(b: *std.Build) void {
+    const target = b.standardTargetOptions(.{});
+    const optimize = b.standardOptimizeOption(.{ .preferred_optimize_mode = .ReleaseSafe });
+
+    const library = b.addLibrary(.{
+        .name = "stratovirt_core",
+        .linkage = .dynamic,
+        .root_module = coreModule(b, "zig/lib.zig", target, optimize),
+    });
+    b.installArtifact(library);
+
+    const generator = b.addExecutable(.{
+        .name = "abi_gen",
+        .root_module = coreModule(b, "zig/abi_gen.zig", b.graph.host, .Debug),
+    });
+    const generate = b.addRunArtifact(generator);
+    const update = b.addInstallFileWithDir(
+        generate.captureStdOut(.{}),
+        .{ .custom = "../zig-out/gen" },
+        "abi.gen.ts",
+    );
+    b.step("gen", "Print the ABI for TypeScript into zig-out/gen").dependOn(&update.step);
+
+    const tests = b.addTest(.{ .root_module = coreModule(b, "zig/tests.zig", target, .Debug) });
+    b.step("test", "Run the unit tests").dependOn(&b.addRunArtifact(tests).step);
+}
+
+fn coreModule(
+    b: *std.Build,
+    root: []const u8,
+    target: std.Build.ResolvedTarget,
+    optimize: std.lang.OptimizeMode,
+) *std.Build.Module {
+    return b.createModule(.{
+        .root_source_file = b.path(root),
+        .target = target,
+        .optimize = optimize,
+        .link_libc = true,
+    });
+}

@@ -1,0 +1,427 @@
+// Generated from zig/abi.zig by `bun run gen`; do not edit.
+
+export const ABI_HASH = 5120843444458222;
+
+export const LIMITS = {
+  noLine: 4294967295,
+  noChardev: 4294967295,
+  vcpuCountMax: 254,
+  iothreadCountMax: 9,
+  transferSizeMax: 67108864,
+  blkReadOnly: 1,
+  blkDiscard: 2,
+  blkWriteZeroes: 4,
+  blkDetectZeroes: 8,
+} as const;
+
+export const CoreParamsLayout = {
+  size: 24,
+  fields: {
+    systemFd: { offset: 0, kind: "i32" },
+    handle: { offset: 8, kind: "pointer" },
+    failure: { offset: 16, kind: "pointer" },
+  },
+} as const;
+
+export const Status = {
+  ok: 0,
+  host: 1,
+  invalid: 2,
+  stale: 3,
+  unsupported: 4,
+  outOfMemory: 5,
+  outOfRange: 6,
+  limit: 7,
+  timeout: 8,
+  empty: 9,
+} as const;
+export type Status = (typeof Status)[keyof typeof Status];
+
+export const Operation = {
+  none: 0,
+  kvmApiVersion: 1,
+  kvmCheckExtension: 2,
+  kvmCreateVm: 3,
+  kvmSetTssAddress: 4,
+  kvmSetIdentityMap: 5,
+  kvmCreateIrqchip: 6,
+  kvmCreatePit: 7,
+  kvmSetMemoryRegion: 8,
+  kvmCreateVcpu: 9,
+  kvmVcpuMmapSize: 10,
+  kvmMapRun: 11,
+  kvmSupportedCpuid: 12,
+  kvmSetCpuid: 13,
+  kvmSetMsrs: 14,
+  kvmGetRegisters: 15,
+  kvmSetRegisters: 16,
+  kvmLocalApic: 17,
+  kvmSetRouting: 18,
+  kvmIrqfd: 19,
+  kvmIoeventfd: 20,
+  kvmIrqLine: 21,
+  kvmRun: 22,
+  memoryMap: 23,
+  memoryAdvise: 24,
+  fileRead: 25,
+  eventfd: 26,
+  epoll: 27,
+  ioUringSetup: 28,
+  aioSetup: 29,
+  threadSpawn: 30,
+  socketpair: 31,
+  signalAction: 32,
+  terminalGet: 33,
+  terminalSet: 34,
+  socketCreate: 35,
+  socketBind: 36,
+  socketListen: 37,
+  socketConnect: 38,
+  timer: 39,
+  fileLock: 40,
+} as const;
+export type Operation = (typeof Operation)[keyof typeof Operation];
+
+export const FailureLayout = {
+  size: 16,
+  fields: {
+    operation: { offset: 0, kind: "u32" },
+    errno: { offset: 4, kind: "i32" },
+    value: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const CapabilitiesLayout = {
+  size: 16,
+  fields: {
+    vcpuCountMax: { offset: 0, kind: "u32" },
+    memorySlotCount: { offset: 4, kind: "u32" },
+    tscDeadline: { offset: 8, kind: "u32" },
+  },
+} as const;
+
+export const PrivatePagesLayout = {
+  size: 16,
+  fields: {
+    identityMapAddress: { offset: 0, kind: "u64" },
+    tssAddress: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const MemoryParamsLayout = {
+  size: 40,
+  fields: {
+    guestAddress: { offset: 0, kind: "u64" },
+    size: { offset: 8, kind: "u64" },
+    fd: { offset: 16, kind: "i32" },
+    shared: { offset: 20, kind: "u32" },
+    offset: { offset: 24, kind: "u64" },
+    dump: { offset: 32, kind: "u32" },
+    prealloc: { offset: 36, kind: "u32" },
+  },
+} as const;
+
+export const TransferParamsLayout = {
+  size: 24,
+  fields: {
+    guestAddress: { offset: 0, kind: "u64" },
+    bytes: { offset: 8, kind: "pointer" },
+    size: { offset: 16, kind: "u64" },
+  },
+} as const;
+
+export const LoadParamsLayout = {
+  size: 32,
+  fields: {
+    guestAddress: { offset: 0, kind: "u64" },
+    size: { offset: 8, kind: "u64" },
+    offset: { offset: 16, kind: "u64" },
+    fd: { offset: 24, kind: "i32" },
+  },
+} as const;
+
+export const ThreadParamsLayout = {
+  size: 16,
+  fields: {
+    name: { offset: 0, kind: "pointer" },
+    nameSize: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const ChardevParamsLayout = {
+  size: 16,
+  fields: {
+    inputFd: { offset: 0, kind: "i32" },
+    outputFd: { offset: 4, kind: "i32" },
+    listenFd: { offset: 8, kind: "i32" },
+    escape: { offset: 12, kind: "u32" },
+  },
+} as const;
+
+export const ModelKind = {
+  serial: 0,
+  cmos: 1,
+  i8042: 2,
+  power: 3,
+  debugPort: 4,
+  virtioMmioBlk: 5,
+} as const;
+export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
+
+export const DeviceParamsLayout = {
+  size: 32,
+  fields: {
+    model: { offset: 0, kind: "u32" },
+    gsi: { offset: 4, kind: "u32" },
+    chardev: { offset: 8, kind: "u32" },
+    iothread: { offset: 12, kind: "u32" },
+    details: { offset: 16, kind: "pointer" },
+    detailsSize: { offset: 24, kind: "u64" },
+  },
+} as const;
+
+export const DeviceInfoLayout = {
+  size: 8,
+  fields: {
+    interruptCount: { offset: 0, kind: "u64" },
+  },
+} as const;
+
+export const MarksLayout = {
+  size: 16,
+  fields: {
+    kernelEnteredNs: { offset: 0, kind: "u64" },
+    bootCompleteNs: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const Space = {
+  mmio: 0,
+  pio: 1,
+} as const;
+export type Space = (typeof Space)[keyof typeof Space];
+
+export const WindowParamsLayout = {
+  size: 32,
+  fields: {
+    base: { offset: 0, kind: "u64" },
+    size: { offset: 8, kind: "u64" },
+    space: { offset: 16, kind: "u32" },
+    device: { offset: 20, kind: "u32" },
+    region: { offset: 24, kind: "u32" },
+  },
+} as const;
+
+export const AccessParamsLayout = {
+  size: 24,
+  fields: {
+    space: { offset: 0, kind: "u32" },
+    size: { offset: 4, kind: "u32" },
+    address: { offset: 8, kind: "u64" },
+    value: { offset: 16, kind: "bits64" },
+  },
+} as const;
+
+export const TopologyLayout = {
+  size: 16,
+  fields: {
+    threads: { offset: 0, kind: "u32" },
+    cores: { offset: 4, kind: "u32" },
+    dies: { offset: 8, kind: "u32" },
+    sockets: { offset: 12, kind: "u32" },
+  },
+} as const;
+
+export const EntryTableLayout = {
+  size: 16,
+  fields: {
+    base: { offset: 0, kind: "u64" },
+    limit: { offset: 8, kind: "u32" },
+  },
+} as const;
+
+export const EntrySegmentLayout = {
+  size: 48,
+  fields: {
+    base: { offset: 0, kind: "u64" },
+    limit: { offset: 8, kind: "u32" },
+    selector: { offset: 12, kind: "u32" },
+    type: { offset: 16, kind: "u32" },
+    present: { offset: 20, kind: "u32" },
+    dpl: { offset: 24, kind: "u32" },
+    db: { offset: 28, kind: "u32" },
+    s: { offset: 32, kind: "u32" },
+    l: { offset: 36, kind: "u32" },
+    g: { offset: 40, kind: "u32" },
+  },
+} as const;
+
+export const EntryStateLayout = {
+  size: 248,
+  fields: {
+    rip: { offset: 0, kind: "u64" },
+    rsp: { offset: 8, kind: "u64" },
+    rbx: { offset: 16, kind: "u64" },
+    rsi: { offset: 24, kind: "u64" },
+    rflags: { offset: 32, kind: "u64" },
+    cr0: { offset: 40, kind: "u64" },
+    cr3: { offset: 48, kind: "u64" },
+    cr4: { offset: 56, kind: "u64" },
+    efer: { offset: 64, kind: "u64" },
+    gdt: { offset: 72, kind: "struct", layout: EntryTableLayout },
+    idt: { offset: 88, kind: "struct", layout: EntryTableLayout },
+    code: { offset: 104, kind: "struct", layout: EntrySegmentLayout },
+    data: { offset: 152, kind: "struct", layout: EntrySegmentLayout },
+    task: { offset: 200, kind: "struct", layout: EntrySegmentLayout },
+  },
+} as const;
+
+export const VcpuState = {
+  created: 0,
+  running: 1,
+  paused: 2,
+  parked: 3,
+  stopped: 4,
+} as const;
+export type VcpuState = (typeof VcpuState)[keyof typeof VcpuState];
+
+export const ParkReason = {
+  none: 0,
+  powerOff: 1,
+  reset: 2,
+  tripleFault: 3,
+  vcpuFailed: 4,
+} as const;
+export type ParkReason = (typeof ParkReason)[keyof typeof ParkReason];
+
+export const VcpuInfoLayout = {
+  size: 64,
+  fields: {
+    state: { offset: 0, kind: "u32" },
+    threadId: { offset: 4, kind: "u32" },
+    apicId: { offset: 8, kind: "u32" },
+    park: { offset: 12, kind: "u32" },
+    parkCount: { offset: 16, kind: "u64" },
+    pioExits: { offset: 24, kind: "u64" },
+    mmioExits: { offset: 32, kind: "u64" },
+    otherExits: { offset: 40, kind: "u64" },
+    failureErrno: { offset: 48, kind: "i32" },
+    failureExitReason: { offset: 52, kind: "u32" },
+    failureDetail: { offset: 56, kind: "bits64" },
+  },
+} as const;
+
+export const RegisterDumpLayout = {
+  size: 112,
+  fields: {
+    rip: { offset: 0, kind: "bits64" },
+    rsp: { offset: 8, kind: "bits64" },
+    rflags: { offset: 16, kind: "bits64" },
+    rax: { offset: 24, kind: "bits64" },
+    rbx: { offset: 32, kind: "bits64" },
+    rcx: { offset: 40, kind: "bits64" },
+    rdx: { offset: 48, kind: "bits64" },
+    rsi: { offset: 56, kind: "bits64" },
+    rdi: { offset: 64, kind: "bits64" },
+    cr0: { offset: 72, kind: "bits64" },
+    cr2: { offset: 80, kind: "bits64" },
+    cr3: { offset: 88, kind: "bits64" },
+    cr4: { offset: 96, kind: "bits64" },
+    efer: { offset: 104, kind: "bits64" },
+  },
+} as const;
+
+export const Capability = {
+  irqchip: 0,
+  userMemory: 3,
+  setTssAddr: 4,
+  extCpuid: 7,
+  nrVcpus: 9,
+  nrMemslots: 10,
+  mpState: 14,
+  irqRouting: 25,
+  irqfd: 32,
+  pit2: 33,
+  ioeventfd: 36,
+  setIdentityMapAddr: 37,
+  vcpuEvents: 41,
+  pitState2: 35,
+  debugregs: 50,
+  xsave: 55,
+  xcrs: 56,
+  maxVcpus: 66,
+  tscDeadlineTimer: 72,
+  signalMsi: 77,
+  readonlyMemory: 81,
+  immediateExit: 136,
+} as const;
+export type Capability = (typeof Capability)[keyof typeof Capability];
+
+export const News = {
+  park: 0,
+  device: 1,
+  consoleQuit: 2,
+  log: 3,
+} as const;
+export type News = (typeof News)[keyof typeof News];
+
+export const EngineKind = {
+  sync: 0,
+  ioUring: 1,
+  native: 2,
+} as const;
+export type EngineKind = (typeof EngineKind)[keyof typeof EngineKind];
+
+export const BlkParamsLayout = {
+  size: 64,
+  fields: {
+    fd: { offset: 0, kind: "i32" },
+    engine: { offset: 4, kind: "u32" },
+    capacityBytes: { offset: 8, kind: "u64" },
+    requestAlignment: { offset: 16, kind: "u32" },
+    bufferAlignment: { offset: 20, kind: "u32" },
+    queueCount: { offset: 24, kind: "u32" },
+    queueSize: { offset: 28, kind: "u32" },
+    flags: { offset: 32, kind: "u32" },
+    iopsLimit: { offset: 36, kind: "u32" },
+    serial: { offset: 40, kind: "bytes", length: 20 },
+  },
+} as const;
+
+export const SYMBOLS = {
+  abi_hash: { args: [], returns: "u64_fast" },
+  core_create: { args: ["ptr"], returns: "i32" },
+  core_destroy: { args: ["ptr"], returns: "i32" },
+  core_failure: { args: ["ptr", "ptr"], returns: "i32" },
+  vm_capabilities: { args: ["ptr", "ptr"], returns: "i32" },
+  vm_create_interrupt_chips: { args: ["ptr", "ptr"], returns: "i32" },
+  vm_set_default_routes: { args: ["ptr"], returns: "i32" },
+  memory_add: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_read: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_write: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_load: { args: ["ptr", "ptr"], returns: "i32" },
+  thread_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  thread_id: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  chardev_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  terminal_set_raw: { args: ["ptr", "i32"], returns: "i32" },
+  terminal_restore: { args: ["ptr"], returns: "i32" },
+  device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  device_destroy: { args: ["ptr", "u32"], returns: "i32" },
+  device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  device_marks: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  map_publish: { args: ["ptr", "ptr", "u32"], returns: "i32" },
+  bus_read: { args: ["ptr", "ptr"], returns: "i32" },
+  bus_write: { args: ["ptr", "ptr"], returns: "i32" },
+  vcpu_create: { args: ["ptr", "ptr"], returns: "i32" },
+  vcpu_set_entry: { args: ["ptr", "ptr"], returns: "i32" },
+  vcpus_start: { args: ["ptr"], returns: "i32" },
+  vcpus_resume: { args: ["ptr"], returns: "i32" },
+  vcpus_pause: { args: ["ptr"], returns: "i32" },
+  vcpu_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  vcpu_registers: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  park_answer: { args: ["ptr", "u32"], returns: "i32" },
+  doorbell_fd: { args: ["ptr", "ptr"], returns: "i32" },
+  doorbell_take: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  clock_now: { args: ["ptr", "ptr"], returns: "i32" },
+  clock_move: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
+} as const;

@@ -1,0 +1,307 @@
+// One core: the handle of a machine's data plane and its calls as methods. The only class that
+// talks to the library; it holds one native handle and no guest memory.
+
+import {
+  AccessParamsLayout,
+  type BlkParamsLayout,
+  CapabilitiesLayout,
+  ChardevParamsLayout,
+  CoreParamsLayout,
+  DeviceInfoLayout,
+  DeviceParamsLayout,
+  EntryStateLayout,
+  FailureLayout,
+  LIMITS,
+  LoadParamsLayout,
+  MarksLayout,
+  MemoryParamsLayout,
+  type ModelKind,
+  PrivatePagesLayout,
+  RegisterDumpLayout,
+  type Space,
+  Status,
+  ThreadParamsLayout,
+  TopologyLayout,
+  TransferParamsLayout,
+  VcpuInfoLayout,
+  WindowParamsLayout,
+} from "./abi.gen.ts";
+import { CoreError } from "./error.ts";
+import { type Library, loadLibrary } from "./library.ts";
+import type { StructLayout, StructValue } from "./struct.ts";
+import { decode, encode, encodeArray } from "./struct.ts";
+
+export type DeviceId = number;
+export type BlkParams = StructValue<typeof BlkParamsLayout>;
+export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
+export type Window = StructValue<typeof WindowParamsLayout>;
+export type Topology = StructValue<typeof TopologyLayout>;
+export type EntryRegisters = StructValue<typeof EntryStateLayout>;
+
+export interface NewDevice {
+  readonly model: ModelKind;
+  readonly gsi?: number;
+  readonly chardev?: number;
+  readonly iothread?: number;
+  /** The model's own parameter struct, encoded. */
+  readonly details?: Uint8Array;
+}
+
+const SYSTEM_FD_NONE = -1;
+
+export class Core {
+  readonly #library: Library;
+  #handle: number;
+
+  private constructor(library: Library, handle: number) {
+    this.#library = library;
+    this.#handle = handle;
+  }
+
+  /** `systemFd` is an open /dev/kvm; undefined makes a machine without KVM (accel=test). */
+  static create(systemFd?: number): Core {
+    const library = loadLibrary();
+    const handle = new Uint8Array(8);
+    const failure = new Uint8Array(FailureLayout.size);
+    const params = encode(CoreParamsLayout, {
+      systemFd: systemFd ?? SYSTEM_FD_NONE,
+      handle,
+      failure,
+    });
+    const status = library.core_create(params) as Status;
+    if (status !== Status.ok) {
+      throw new CoreError("core_create", status, causeOf(failure));
+    }
+    return new Core(library, Number(new DataView(handle.buffer).getBigUint64(0, true)));
+  }
+
+  /** Ends all threads and gives everything back; no other call may follow. */
+  destroy(): void {
+    if (this.#handle === 0) return;
+    this.#library.core_destroy(this.#handle);
+    this.#handle = 0;
+  }
+
+  #check(call: keyof Library, status: number): void {
+    if (status === Status.ok) return;
+    const failure = new Uint8Array(FailureLayout.size);
+    this.#library.core_failure(this.#handle, failure);
+    throw new CoreError(call, status as Status, causeOf(failure));
+  }
+
+  #send(
+    call:
+      | "memory_add"
+      | "memory_read"
+      | "memory_write"
+      | "memory_load"
+      | "vcpu_create"
+      | "vcpu_set_entry"
+      | "vm_create_interrupt_chips",
+    params: Uint8Array,
+  ): void {
+    this.#check(call, this.#library[call](this.#handle, params));
+  }
+
+  #create(call: "thread_create" | "chardev_create" | "device_create", params: Uint8Array): number {
+    const out = new Uint8Array(4);
+    this.#check(call, this.#library[call](this.#handle, params, out));
+    return new DataView(out.buffer).getUint32(0, true);
+  }
+
+  #read<L extends StructLayout>(
+    call: "vcpu_info" | "vcpu_registers" | "device_info" | "device_marks",
+    id: number,
+    layout: L,
+  ): StructValue<L> {
+    const out = new Uint8Array(layout.size);
+    this.#check(call, this.#library[call](this.#handle, id, out));
+    return decode(layout, out);
+  }
+
+  capabilities(): StructValue<typeof CapabilitiesLayout> {
+    const out = new Uint8Array(CapabilitiesLayout.size);
+    this.#check("vm_capabilities", this.#library.vm_capabilities(this.#handle, out));
+    return decode(CapabilitiesLayout, out);
+  }
+
+  /** PIC, IOAPIC, local APICs and PIT in the kernel; before the first vCPU. */
+  createInterruptChips(pages: StructValue<typeof PrivatePagesLayout>): void {
+    this.#send("vm_create_interrupt_chips", encode(PrivatePagesLayout, pages));
+    this.#check("vm_set_default_routes", this.#library.vm_set_default_routes(this.#handle));
+  }
+
+  addMemory(params: StructValue<typeof MemoryParamsLayout>): void {
+    this.#send("memory_add", encode(MemoryParamsLayout, params));
+  }
+
+  readMemory(guestAddress: number, size: number): Uint8Array {
+    const bytes = new Uint8Array(size);
+    const params = { guestAddress, bytes, size };
+    this.#send("memory_read", encode(TransferParamsLayout, params));
+    return bytes;
+  }
+
+  writeMemory(guestAddress: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; done += LIMITS.transferSizeMax) {
+      const part = bytes.subarray(done, done + LIMITS.transferSizeMax);
+      const params = { guestAddress: guestAddress + done, bytes: part, size: part.length };
+      this.#send("memory_write", encode(TransferParamsLayout, params));
+    }
+  }
+
+  /** Reads a part of a file straight into guest memory. */
+  loadMemory(params: StructValue<typeof LoadParamsLayout>): void {
+    this.#send("memory_load", encode(LoadParamsLayout, params));
+  }
+
+  /** Starts an iothread; the kernel shows at most 15 bytes of its name. */
+  createThread(name: string): number {
+    const bytes = new TextEncoder().encode(name);
+    return this.#create(
+      "thread_create",
+      encode(ThreadParamsLayout, { name: bytes, nameSize: bytes.length }),
+    );
+  }
+
+  threadId(index: number): number {
+    const out = new Uint8Array(4);
+    this.#check("thread_id", this.#library.thread_id(this.#handle, index, out));
+    return new DataView(out.buffer).getUint32(0, true);
+  }
+
+  createChardev(params: StructValue<typeof ChardevParamsLayout>): number {
+    return this.#create("chardev_create", encode(ChardevParamsLayout, params));
+  }
+
+  setTerminalRaw(fd: number): void {
+    this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#handle, fd));
+  }
+
+  restoreTerminal(): void {
+    this.#library.terminal_restore(this.#handle);
+  }
+
+  createDevice(device: NewDevice): DeviceId {
+    const details = device.details ?? new Uint8Array(0);
+    return this.#create(
+      "device_create",
+      encode(DeviceParamsLayout, {
+        model: device.model,
+        gsi: device.gsi ?? LIMITS.noLine,
+        chardev: device.chardev ?? LIMITS.noChardev,
+        iothread: device.iothread ?? 0,
+        details,
+        detailsSize: details.length,
+      }),
+    );
+  }
+
+  destroyDevice(id: DeviceId): void {
+    this.#check("device_destroy", this.#library.device_destroy(this.#handle, id));
+  }
+
+  deviceInfo(id: DeviceId): StructValue<typeof DeviceInfoLayout> {
+    return this.#read("device_info", id, DeviceInfoLayout);
+  }
+
+  /** When the guest wrote its boot-time marks; 0 for those it did not. */
+  deviceMarks(id: DeviceId): StructValue<typeof MarksLayout> {
+    return this.#read("device_marks", id, MarksLayout);
+  }
+
+  /** Replaces the whole address map. */
+  publishMap(windows: readonly Window[]): void {
+    const bytes = encodeArray(WindowParamsLayout, windows);
+    this.#check("map_publish", this.#library.map_publish(this.#handle, bytes, windows.length));
+  }
+
+  /** One register read of 1 to 8 bytes, as a vCPU would do it. */
+  busRead(space: Space, address: number, size: number): bigint {
+    const access = encode(AccessParamsLayout, { space, size, address, value: 0n });
+    this.#check("bus_read", this.#library.bus_read(this.#handle, access));
+    return decode(AccessParamsLayout, access).value;
+  }
+
+  /** Returns the ParkReason that the write asks for; 0 for none. */
+  busWrite(space: Space, address: number, size: number, value: bigint): number {
+    const access = encode(AccessParamsLayout, { space, size, address, value });
+    this.#check("bus_write", this.#library.bus_write(this.#handle, access));
+    return Number(decode(AccessParamsLayout, access).value);
+  }
+
+  createVcpu(topology: Topology): void {
+    this.#send("vcpu_create", encode(TopologyLayout, topology));
+  }
+
+  /** Registers of the bootstrap processor at its first instruction. */
+  setEntry(entry: EntryRegisters): void {
+    this.#send("vcpu_set_entry", encode(EntryStateLayout, entry));
+  }
+
+  /** Starts the vCPU threads, paused. */
+  startVcpus(): void {
+    this.#check("vcpus_start", this.#library.vcpus_start(this.#handle));
+  }
+
+  resumeVcpus(): void {
+    this.#check("vcpus_resume", this.#library.vcpus_resume(this.#handle));
+  }
+
+  /** Returns when every vCPU is at rest; throws after two seconds. */
+  pauseVcpus(): void {
+    this.#check("vcpus_pause", this.#library.vcpus_pause(this.#handle));
+  }
+
+  vcpuInfo(index: number): VcpuInfo {
+    return this.#read("vcpu_info", index, VcpuInfoLayout);
+  }
+
+  vcpuRegisters(index: number): StructValue<typeof RegisterDumpLayout> {
+    return this.#read("vcpu_registers", index, RegisterDumpLayout);
+  }
+
+  answerPark(index: number): void {
+    this.#check("park_answer", this.#library.park_answer(this.#handle, index));
+  }
+
+  /** The readable end of the doorbell, which the caller closes. */
+  takeDoorbellFd(): number {
+    const out = new Uint8Array(4);
+    this.#check("doorbell_fd", this.#library.doorbell_fd(this.#handle, out));
+    return new DataView(out.buffer).getInt32(0, true);
+  }
+
+  /** Bits of News since the last call, and wake-ups so far. */
+  takeNews(): { readonly bits: number; readonly ringCount: number } {
+    const bits = new Uint8Array(4);
+    const rings = new Uint8Array(8);
+    this.#check("doorbell_take", this.#library.doorbell_take(this.#handle, bits, rings));
+    return {
+      bits: new DataView(bits.buffer).getUint32(0, true),
+      ringCount: Number(new DataView(rings.buffer).getBigUint64(0, true)),
+    };
+  }
+
+  /** Virtual time in nanoseconds with accel=test, else the host's monotonic clock. */
+  clockNow(): number {
+    const out = new Uint8Array(8);
+    this.#check("clock_now", this.#library.clock_now(this.#handle, out));
+    return Number(new DataView(out.buffer).getBigUint64(0, true));
+  }
+
+  /** Moves virtual time forward; returns the time after. */
+  moveClock(targetNs: number): number {
+    const out = new Uint8Array(8);
+    this.#check("clock_move", this.#library.clock_move(this.#handle, targetNs, out));
+    return Number(new DataView(out.buffer).getBigUint64(0, true));
+  }
+}
+
+function causeOf(failure: Uint8Array): ConstructorParameters<typeof CoreError>[2] {
+  const value = decode(FailureLayout, failure);
+  return {
+    ...value,
+    operation: value.operation as ConstructorParameters<typeof CoreError>[2]["operation"],
+  };
+}

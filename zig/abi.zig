@@ -1,0 +1,464 @@
+//! The whole C ABI, read top to bottom. Each call takes a core's handle, at most three scalars or
+//! one pointer to a parameter struct, and returns a Status. A pointer is valid for its call only.
+//! `abi_gen.zig` prints src/core/abi.gen.ts from this file; nothing here is written twice.
+
+const std = @import("std");
+const limits = @import("limits.zig");
+const errors = @import("errors.zig");
+const system = @import("kernel/system.zig");
+const kernel_vm = @import("kernel/vm.zig");
+const kvm = @import("kernel/kvm.zig");
+const core_module = @import("core.zig");
+const address_map = @import("bus/address_map.zig");
+const outcome = @import("bus/outcome.zig");
+const vcpu_module = @import("vcpu/vcpu.zig");
+const cpuid = @import("vcpu/x86_64/cpuid.zig");
+const state = @import("vcpu/x86_64/state.zig");
+const registry = @import("devices/registry.zig");
+const table = @import("devices/table.zig");
+const debug_port = @import("devices/platform/debug_port.zig");
+const doorbell = @import("io/doorbell.zig");
+const blk_config = @import("devices/virtio/blk_config.zig");
+const engine = @import("io/engine.zig");
+const seccomp = @import("seccomp.zig");
+const seccomp_violation = @import("seccomp_violation.zig");
+const Core = core_module.Core;
+const Status = errors.Status;
+
+/// A number that does not fit 53 bits crosses as a bigint; u64 crosses as a checked number.
+pub const Bits64 = enum(u64) { _ };
+pub const Pointer = table.Pointer;
+
+pub const CoreParams = extern struct {
+    /// /dev/kvm, which stays the caller's; -1: a machine without KVM (accel=test).
+    system_fd: i32,
+    padding: u32 = 0,
+    /// Where the new core's handle goes: eight bytes.
+    handle: Pointer,
+    /// Where the cause goes when there is no core to keep it: a Failure.
+    failure: Pointer,
+};
+
+pub const MemoryParams = extern struct {
+    guest_address: u64,
+    size: u64,
+    /// File that backs the memory at `offset`; -1: anonymous.
+    fd: i32,
+    shared: u32,
+    offset: u64,
+    dump: u32,
+    prealloc: u32,
+};
+
+pub const TransferParams = extern struct { guest_address: u64, bytes: Pointer, size: u64 };
+
+pub const LoadParams = extern struct {
+    guest_address: u64,
+    size: u64,
+    offset: u64,
+    fd: i32,
+    padding: u32 = 0,
+};
+
+pub const ChardevParams = extern struct {
+    /// -1 for each that is absent.
+    input_fd: i32,
+    output_fd: i32,
+    listen_fd: i32,
+    /// Whether Ctrl-A x leaves.
+    escape: u32,
+};
+
+pub const ThreadParams = extern struct { name: Pointer, name_size: u64 };
+
+/// One register access, from a test or a tool.
+pub const AccessParams = extern struct {
+    space: address_map.Space,
+    size: u32,
+    address: u64,
+    value: Bits64,
+};
+
+/// Filters of the process, of its vCPU threads and of its iothreads, each an array of 8-byte BPF
+/// instructions. The process's one must allow what the others do.
+pub const SeccompParams = extern struct {
+    main: Pointer,
+    vcpu: Pointer,
+    iothread: Pointer,
+    main_count: u32,
+    vcpu_count: u32,
+    iothread_count: u32,
+    /// Where a violation is reported before the process ends with 159; -1: standard error.
+    log_fd: i32,
+};
+
+pub const VcpuInfo = extern struct {
+    state: vcpu_module.State,
+    thread_id: u32,
+    apic_id: u32,
+    park: outcome.ParkReason,
+    park_count: u64,
+    pio_exits: u64,
+    mmio_exits: u64,
+    other_exits: u64,
+    failure_errno: i32,
+    failure_exit_reason: u32,
+    failure_detail: Bits64,
+};
+
+/// Registers for a report on a vCPU that cannot go on.
+pub const RegisterDump = extern struct {
+    rip: Bits64,
+    rsp: Bits64,
+    rflags: Bits64,
+    rax: Bits64,
+    rbx: Bits64,
+    rcx: Bits64,
+    rdx: Bits64,
+    rsi: Bits64,
+    rdi: Bits64,
+    cr0: Bits64,
+    cr2: Bits64,
+    cr3: Bits64,
+    cr4: Bits64,
+    efer: Bits64,
+};
+
+pub const DeviceInfo = extern struct { interrupt_count: u64 };
+
+pub const constants = .{
+    .no_line = table.no_line,
+    .no_chardev = table.no_chardev,
+    .vcpu_count_max = limits.vcpu_count_max,
+    .iothread_count_max = limits.iothread_count_max,
+    .transfer_size_max = limits.transfer_size_max,
+    .blk_read_only = blk_config.flag_read_only,
+    .blk_discard = blk_config.flag_discard,
+    .blk_write_zeroes = blk_config.flag_write_zeroes,
+    .blk_detect_zeroes = blk_config.flag_detect_zeroes,
+};
+
+/// Types that TypeScript needs beside those of the parameters below, or under another name.
+pub const named_types = .{
+    .Operation = errors.Operation,
+    .Capability = kvm.Capability,
+    .News = doorbell.News,
+    .BlkParams = blk_config.Params,
+    .EngineKind = engine.Kind,
+    .VcpuState = vcpu_module.State,
+};
+
+pub const api = struct {
+    /// Compared with the generated file before any other call.
+    pub fn abi_hash() callconv(.c) u64 {
+        return @import("abi_hash.zig").hash;
+    }
+
+    pub fn core_create(params: *const CoreParams) callconv(.c) Status {
+        const failure: *errors.Failure = @ptrFromInt(@backingInt(params.failure));
+        const handle: *usize = @ptrFromInt(@backingInt(params.handle));
+        const core = Core.create(params.system_fd, failure) catch |err| return errors.statusOf(err);
+        handle.* = @intFromPtr(core);
+        return .ok;
+    }
+
+    pub fn core_destroy(core: *Core) callconv(.c) Status {
+        core.destroy();
+        return .ok;
+    }
+
+    pub fn core_failure(core: *Core, failure: *errors.Failure) callconv(.c) Status {
+        failure.* = core.failure;
+        return .ok;
+    }
+
+    pub fn vm_capabilities(core: *Core, out: *kernel_vm.Capabilities) callconv(.c) Status {
+        out.* = (core.vm orelse return .unsupported).capabilities;
+        return .ok;
+    }
+
+    pub fn vm_create_interrupt_chips(
+        core: *Core,
+        pages: *const kernel_vm.PrivatePages,
+    ) callconv(.c) Status {
+        const vm = core.vm orelse return .ok;
+        return done(vm.createInterruptChips(pages.*, &core.failure));
+    }
+
+    pub fn vm_set_default_routes(core: *Core) callconv(.c) Status {
+        const vm = core.vm orelse return .ok;
+        return done(vm.setDefaultRoutes(&core.failure));
+    }
+
+    pub fn memory_add(core: *Core, params: *const MemoryParams) callconv(.c) Status {
+        return done(core.addMemory(.{
+            .guest_address = params.guest_address,
+            .size = params.size,
+            .fd = params.fd,
+            .offset = params.offset,
+            .shared = params.shared != 0,
+            .dump = params.dump != 0,
+            .prealloc = params.prealloc != 0,
+        }, &core.failure));
+    }
+
+    pub fn memory_read(core: *Core, params: *const TransferParams) callconv(.c) Status {
+        const bytes = sliceOf(params.bytes, params.size) catch |err| return errors.statusOf(err);
+        return done(core.memory.read(params.guest_address, bytes));
+    }
+
+    pub fn memory_write(core: *Core, params: *const TransferParams) callconv(.c) Status {
+        const bytes = sliceOf(params.bytes, params.size) catch |err| return errors.statusOf(err);
+        return done(core.memory.write(params.guest_address, bytes));
+    }
+
+    /// Reads a file into guest memory.
+    pub fn memory_load(core: *Core, params: *const LoadParams) callconv(.c) Status {
+        return done(core.memory.load(.{
+            .fd = params.fd,
+            .offset = params.offset,
+            .size = params.size,
+        }, params.guest_address, &core.failure));
+    }
+
+    pub fn thread_create(core: *Core, params: *const ThreadParams, out: *u32) callconv(.c) Status {
+        const name = sliceOf(params.name, params.name_size) catch |err| return errors.statusOf(err);
+        return given(out, core.addLoop(name, &core.failure));
+    }
+
+    /// Kernel thread id of an iothread; 0 until it runs.
+    pub fn thread_id(core: *Core, index: u32, out: *u32) callconv(.c) Status {
+        const loop = core.loopAt(index) catch |err| return errors.statusOf(err);
+        out.* = loop.thread_id.load(.acquire);
+        return .ok;
+    }
+
+    pub fn chardev_create(core: *Core, params: *const ChardevParams, out: *u32) callconv(.c) Status {
+        return given(out, core.addChardev(.{
+            .input_fd = params.input_fd,
+            .output_fd = params.output_fd,
+            .listen_fd = params.listen_fd,
+            .escape = params.escape != 0,
+        }, &core.failure));
+    }
+
+    /// Puts a terminal into raw mode until the core is destroyed.
+    pub fn terminal_set_raw(core: *Core, fd: i32) callconv(.c) Status {
+        return done(core.terminal.setRaw(fd, &core.failure));
+    }
+
+    pub fn terminal_restore(core: *Core) callconv(.c) Status {
+        core.terminal.restore();
+        return .ok;
+    }
+
+    pub fn device_create(
+        core: *Core,
+        params: *const table.DeviceParams,
+        out: *u32,
+    ) callconv(.c) Status {
+        return given(out, core.devices.create(core, params));
+    }
+
+    /// The device's windows must be gone from the map.
+    pub fn device_destroy(core: *Core, id: u32) callconv(.c) Status {
+        return done(core.devices.destroy(core, id));
+    }
+
+    pub fn device_info(core: *Core, id: u32, out: *DeviceInfo) callconv(.c) Status {
+        const device = core.devices.get(id) catch |err| return errors.statusOf(err);
+        out.* = .{ .interrupt_count = device.line.count.load(.acquire) };
+        return .ok;
+    }
+
+    /// Boot-time marks of the debug port.
+    pub fn device_marks(core: *Core, id: u32, out: *debug_port.Marks) callconv(.c) Status {
+        const device = core.devices.get(id) catch |err| return errors.statusOf(err);
+        out.* = switch (device.model) {
+            .debug_port => |*port| port.marks(),
+            else => return .invalid,
+        };
+        return .ok;
+    }
+
+    /// Replaces the whole address map by an array of WindowParams.
+    pub fn map_publish(
+        core: *Core,
+        windows: [*]const table.WindowParams,
+        count: u32,
+    ) callconv(.c) Status {
+        return done(core.devices.publish(core, windows[0..count]));
+    }
+
+    pub fn bus_read(core: *Core, access: *AccessParams) callconv(.c) Status {
+        var data: [8]u8 = @splat(0);
+        if (!isAccess(access)) return .invalid;
+        core.bus.read(&core.reader, access.space, access.address, data[0..access.size]);
+        access.value = @fromBackingInt(std.mem.readInt(u64, &data, .little));
+        return .ok;
+    }
+
+    /// A write that asks for power-off or reset reports its reason in `value`, otherwise 0.
+    pub fn bus_write(core: *Core, access: *AccessParams) callconv(.c) Status {
+        var data: [8]u8 = undefined;
+        if (!isAccess(access)) return .invalid;
+        std.mem.writeInt(u64, &data, @backingInt(access.value), .little);
+        const asked = core.bus.write(&core.reader, access.space, access.address, data[0..access.size]);
+        const reason: outcome.ParkReason = switch (asked) {
+            .none => .none,
+            .park => |reason| reason,
+        };
+        access.value = @fromBackingInt(@backingInt(reason));
+        return .ok;
+    }
+
+    /// Makes the next vCPU; the topology gives its APIC id.
+    pub fn vcpu_create(core: *Core, topology: *const cpuid.Topology) callconv(.c) Status {
+        const vm = if (core.vm) |*vm| vm else return .unsupported;
+        return done(core.vcpus.create(core_module.allocator, vm, .{
+            .topology = topology.*,
+            .bus = &core.bus,
+            .doorbell = &core.doorbell,
+        }, &core.failure));
+    }
+
+    /// Registers of the bootstrap processor.
+    pub fn vcpu_set_entry(core: *Core, entry: *const state.EntryState) callconv(.c) Status {
+        const vcpu = core.vcpus.at(0) catch |err| return errors.statusOf(err);
+        return done(state.setEntry(vcpu.fd, entry, &core.failure));
+    }
+
+    /// Starts all vCPU threads, paused.
+    pub fn vcpus_start(core: *Core) callconv(.c) Status {
+        return done(core.vcpus.start(&core.failure));
+    }
+
+    pub fn vcpus_resume(core: *Core) callconv(.c) Status {
+        core.vcpus.resumeAll();
+        return .ok;
+    }
+
+    pub fn vcpus_pause(core: *Core) callconv(.c) Status {
+        return done(core.vcpus.pauseAll(&core.failure));
+    }
+
+    pub fn vcpu_info(core: *Core, index: u32, out: *VcpuInfo) callconv(.c) Status {
+        const vcpu = core.vcpus.at(index) catch |err| return errors.statusOf(err);
+        out.* = .{
+            .state = vcpu.currentState(),
+            .thread_id = vcpu.thread_id.load(.acquire),
+            .apic_id = vcpu.apic_id,
+            .park = vcpu.park.current(),
+            .park_count = vcpu.park.count.load(.acquire),
+            .pio_exits = vcpu.counters.pio_exits,
+            .mmio_exits = vcpu.counters.mmio_exits,
+            .other_exits = vcpu.counters.other_exits,
+            .failure_errno = vcpu.failure.errno,
+            .failure_exit_reason = vcpu.failure.exit_reason,
+            .failure_detail = @fromBackingInt(vcpu.failure.detail),
+        };
+        return .ok;
+    }
+
+    /// The vCPU must be at rest.
+    pub fn vcpu_registers(core: *Core, index: u32, out: *RegisterDump) callconv(.c) Status {
+        const vcpu = core.vcpus.at(index) catch |err| return errors.statusOf(err);
+        if (!vcpu.isAtRest()) return .invalid;
+        var registers: kvm.Registers = undefined;
+        var special: kvm.SpecialRegisters = undefined;
+        state.readRegisters(vcpu.fd, &registers, &special, &core.failure) catch |err|
+            return errors.statusOf(err);
+        inline for (@typeInfo(RegisterDump).@"struct".field_names) |name| {
+            const value = if (@hasField(kvm.Registers, name))
+                @field(registers, name)
+            else
+                @field(special, name);
+            @field(out, name) = @fromBackingInt(value);
+        }
+        return .ok;
+    }
+
+    /// Confines all threads, once, with all vCPUs started and paused: each installs its filter
+    /// before its first guest instruction. Later threads get theirs when they start.
+    pub fn seccomp_install(core: *Core, params: *const SeccompParams) callconv(.c) Status {
+        const main = programOf(params.main, params.main_count) catch |err|
+            return errors.statusOf(err);
+        const vcpu = programOf(params.vcpu, params.vcpu_count) catch |err|
+            return errors.statusOf(err);
+        const iothread = programOf(params.iothread, params.iothread_count) catch |err|
+            return errors.statusOf(err);
+        seccomp_violation.setLog(params.log_fd);
+        return done(core.installFilters(.{
+            .main = main,
+            .vcpu = vcpu,
+            .iothread = iothread,
+        }, &core.failure));
+    }
+
+    /// The log was opened anew: where a violation is reported from now on.
+    pub fn seccomp_set_log(fd: i32) callconv(.c) Status {
+        seccomp_violation.setLog(fd);
+        return .ok;
+    }
+
+    /// Lets a parked vCPU go on.
+    pub fn park_answer(core: *Core, index: u32) callconv(.c) Status {
+        const vcpu = core.vcpus.at(index) catch |err| return errors.statusOf(err);
+        vcpu.park.answer();
+        return .ok;
+    }
+
+    /// The end of the doorbell that becomes readable; it becomes the caller's.
+    pub fn doorbell_fd(core: *Core, out: *i32) callconv(.c) Status {
+        out.* = core.doorbell.read_fd;
+        core.doorbell.read_fd = -1;
+        return if (out.* < 0) .empty else .ok;
+    }
+
+    /// Bits of News since the last call, and how often the bell rang so far.
+    pub fn doorbell_take(core: *Core, bits: *u32, rings: *u64) callconv(.c) Status {
+        bits.* = core.doorbell.take();
+        rings.* = core.doorbell.ring_count.load(.acquire);
+        return .ok;
+    }
+
+    /// Virtual time (accel=test) in nanoseconds.
+    pub fn clock_now(core: *Core, out: *u64) callconv(.c) Status {
+        out.* = core.clock.monotonicNs();
+        return .ok;
+    }
+
+    /// Moves virtual time forward to `target_ns`; `out` is the time after.
+    pub fn clock_move(core: *Core, target_ns: u64, out: *u64) callconv(.c) Status {
+        if (!core.clock.virtual) return .unsupported;
+        out.* = core.clock.moveTo(target_ns);
+        return .ok;
+    }
+};
+
+fn done(answer: anytype) Status {
+    answer catch |err| return errors.statusOf(err);
+    return .ok;
+}
+
+fn given(out: *u32, answer: errors.CoreError!u32) Status {
+    out.* = answer catch |err| return errors.statusOf(err);
+    return .ok;
+}
+
+fn isAccess(access: *const AccessParams) bool {
+    return access.size >= 1 and access.size <= 8 and @backingInt(access.space) <= 1;
+}
+
+fn programOf(pointer: Pointer, count: u32) errors.CoreError!seccomp.Program {
+    if (count == 0 or count > seccomp.instruction_count_max) return error.Invalid;
+    const instructions: [*]const u64 = @ptrFromInt(@backingInt(pointer));
+    return instructions[0..count];
+}
+
+fn sliceOf(pointer: Pointer, size: u64) errors.CoreError![]u8 {
+    if (size > limits.transfer_size_max) return error.Limit;
+    if (size == 0) return &.{};
+    const bytes: [*]u8 = @ptrFromInt(@backingInt(pointer));
+    return bytes[0..size];
+}

@@ -1,0 +1,68 @@
+//! Every device model of the data plane, in one tagged union with static dispatch. A model is found
+//! by the same relative path here, in src/devices and in tests/bus.
+
+const std = @import("std");
+const Outcome = @import("../bus/outcome.zig").Outcome;
+const Line = @import("../bus/interrupt.zig").Line;
+const Serial = @import("platform/serial.zig").Serial;
+const Cmos = @import("platform/cmos.zig").Cmos;
+const I8042 = @import("platform/i8042.zig").I8042;
+const power = @import("platform/power.zig");
+const DebugPort = @import("platform/debug_port.zig").DebugPort;
+const Mmio = @import("../virtio/mmio.zig").Mmio;
+const Block = @import("virtio/blk.zig").Block;
+
+/// Models as TypeScript names them.
+pub const ModelKind = enum(u32) {
+    serial = 0,
+    cmos = 1,
+    i8042 = 2,
+    power = 3,
+    debug_port = 4,
+    virtio_mmio_blk = 5,
+};
+
+pub const Model = union(enum) {
+    serial: Serial,
+    cmos: Cmos,
+    i8042: I8042,
+    power: power.Power,
+    debug_port: DebugPort,
+    virtio_mmio: Transport,
+};
+
+/// A virtio device behind its registers.
+pub const Transport = struct { mmio: Mmio, block: Block };
+
+/// One device of the machine. It keeps its address for life: sources and windows point at it.
+pub const Device = struct {
+    line: Line = .{},
+    model: Model,
+
+    pub fn read(self: *Device, region: u32, offset: u64, data: []u8) void {
+        switch (self.model) {
+            .serial => |*serial| serial.read(offset, data),
+            .cmos => |*cmos| cmos.read(offset, data),
+            .i8042 => |*controller| controller.read(offset, data),
+            .power => |*registers| registers.read(powerRegister(region), data),
+            .debug_port => @memset(data, 0xff),
+            .virtio_mmio => |*transport| transport.mmio.read(offset, data),
+        }
+    }
+
+    pub fn write(self: *Device, region: u32, offset: u64, data: []const u8) Outcome {
+        switch (self.model) {
+            .serial => |*serial| serial.write(offset, data),
+            .cmos => |*cmos| cmos.write(offset, data),
+            .i8042 => |*controller| return controller.write(offset, data),
+            .power => |*registers| return registers.write(powerRegister(region), data),
+            .debug_port => |*port| port.write(data),
+            .virtio_mmio => |*transport| transport.mmio.write(offset, data),
+        }
+        return .none;
+    }
+};
+
+fn powerRegister(region: u32) power.Register {
+    return if (region == 0) .sleep_control else .reset_control;
+}

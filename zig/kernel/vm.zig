@@ -1,0 +1,228 @@
+//! A KVM virtual machine: the calls that concern the whole machine rather than one vCPU.
+
+const std = @import("std");
+const kvm = @import("kvm.zig");
+const system = @import("system.zig");
+const errors = @import("../errors.zig");
+const limits = @import("../limits.zig");
+
+/// Everything this program relies on; a host that lacks one is refused by its name.
+const required = [_]kvm.Capability{
+    .irqchip,
+    .user_memory,
+    .set_tss_addr,
+    .set_identity_map_addr,
+    .ext_cpuid,
+    .mp_state,
+    .irq_routing,
+    .irqfd,
+    .ioeventfd,
+    .pit2,
+    .immediate_exit,
+};
+
+/// What the host's KVM offers beyond that.
+pub const Capabilities = extern struct {
+    vcpu_count_max: u32,
+    memory_slot_count: u32,
+    tsc_deadline: u32,
+    padding: u32 = 0,
+};
+
+/// Where KVM keeps pages of its own inside the guest's address space (behaviour of x86 microvm).
+pub const PrivatePages = extern struct {
+    identity_map_address: u64,
+    tss_address: u64,
+};
+
+pub const Vm = struct {
+    /// /dev/kvm.
+    system_fd: i32,
+    vm_fd: i32,
+    capabilities: Capabilities,
+
+    /// Checks the host and makes an empty machine. `system_fd` stays the caller's.
+    pub fn create(system_fd: i32, failure: *errors.Failure) errors.CoreError!Vm {
+        const version = system.ioctl(system_fd, kvm.get_api_version, 0);
+        if (!version.ok()) return failure.set(.kvm_api_version, version.errno, 0);
+        if (version.value != kvm.api_version) {
+            return failure.set(.kvm_api_version, 0, version.value);
+        }
+        for (required) |capability| {
+            if (checkExtension(system_fd, capability) > 0) continue;
+            failure.* = .{ .operation = .kvm_check_extension, .value = @backingInt(capability) };
+            return error.Unsupported;
+        }
+        const created = system.ioctl(system_fd, kvm.create_vm, 0);
+        if (!created.ok()) return failure.set(.kvm_create_vm, created.errno, 0);
+        return .{
+            .system_fd = system_fd,
+            .vm_fd = created.fd(),
+            .capabilities = .{
+                .vcpu_count_max = checkExtension(system_fd, .max_vcpus),
+                .memory_slot_count = checkExtension(system_fd, .nr_memslots),
+                .tsc_deadline = checkExtension(system_fd, .tsc_deadline_timer),
+            },
+        };
+    }
+
+    pub fn close(self: *Vm) void {
+        system.close(self.vm_fd);
+    }
+
+    fn call(
+        self: *const Vm,
+        request: u32,
+        argument: usize,
+        operation: errors.Operation,
+        failure: *errors.Failure,
+    ) errors.HostError!system.Result {
+        const answer = system.ioctl(self.vm_fd, request, argument);
+        if (!answer.ok()) return failure.set(operation, answer.errno, 0);
+        return answer;
+    }
+
+    /// PIC, IOAPIC, local APICs and PIT in the kernel. Must come before the first vCPU.
+    pub fn createInterruptChips(
+        self: *const Vm,
+        pages: PrivatePages,
+        failure: *errors.Failure,
+    ) errors.HostError!void {
+        const identity = @intFromPtr(&pages.identity_map_address);
+        _ = try self.call(kvm.set_identity_map_addr, identity, .kvm_set_identity_map, failure);
+        _ = try self.call(kvm.set_tss_addr, pages.tss_address, .kvm_set_tss_address, failure);
+        _ = try self.call(kvm.create_irqchip, 0, .kvm_create_irqchip, failure);
+        const pit: kvm.PitConfig = .{ .flags = kvm.PitConfig.speaker_dummy };
+        _ = try self.call(kvm.create_pit2, @intFromPtr(&pit), .kvm_create_pit, failure);
+    }
+
+    pub fn setMemoryRegion(
+        self: *const Vm,
+        region: kvm.MemoryRegion,
+        failure: *errors.Failure,
+    ) errors.HostError!void {
+        const argument = @intFromPtr(&region);
+        const request = kvm.set_user_memory_region;
+        _ = self.call(request, argument, .kvm_set_memory_region, failure) catch |err| {
+            failure.value = region.guest_address;
+            return err;
+        };
+    }
+
+    /// Makes an eventfd whose writes raise `gsi`.
+    pub fn createIrqfd(self: *const Vm, gsi: u32, failure: *errors.Failure) errors.HostError!i32 {
+        const created = system.eventfd();
+        if (!created.ok()) return failure.set(.eventfd, created.errno, gsi);
+        errdefer system.close(created.fd());
+        const request: kvm.Irqfd = .{ .fd = @intCast(created.fd()), .gsi = gsi };
+        _ = try self.call(kvm.irqfd, @intFromPtr(&request), .kvm_irqfd, failure);
+        return created.fd();
+    }
+
+    pub fn removeIrqfd(self: *const Vm, fd: i32, gsi: u32) void {
+        const request: kvm.Irqfd = .{
+            .fd = @intCast(fd),
+            .gsi = gsi,
+            .flags = kvm.Irqfd.deassign,
+        };
+        _ = system.ioctl(self.vm_fd, kvm.irqfd, @intFromPtr(&request));
+    }
+
+    pub const Notify = struct {
+        fd: i32,
+        address: u64,
+        /// Bytes of the access that counts, and its value.
+        length: u32,
+        value: u64,
+    };
+
+    /// A guest write of `value` at `address` signals `fd` without an exit to this program.
+    pub fn addIoeventfd(
+        self: *const Vm,
+        notify: Notify,
+        failure: *errors.Failure,
+    ) errors.HostError!void {
+        const request = ioeventfdRequest(notify, 0);
+        _ = try self.call(kvm.ioeventfd, @intFromPtr(&request), .kvm_ioeventfd, failure);
+    }
+
+    pub fn removeIoeventfd(self: *const Vm, notify: Notify) void {
+        const request = ioeventfdRequest(notify, kvm.Ioeventfd.flag_deassign);
+        _ = system.ioctl(self.vm_fd, kvm.ioeventfd, @intFromPtr(&request));
+    }
+
+    pub fn setIrqLine(
+        self: *const Vm,
+        gsi: u32,
+        level: u32,
+        failure: *errors.Failure,
+    ) errors.HostError!void {
+        const request: kvm.IrqLevel = .{ .irq = gsi, .level = level };
+        _ = try self.call(kvm.irq_line, @intFromPtr(&request), .kvm_irq_line, failure);
+    }
+
+    /// KVM's default routes for a PC: each GSI below 16 to the PICs, each below 24 to the IOAPIC.
+    pub fn setDefaultRoutes(self: *const Vm, failure: *errors.Failure) errors.HostError!void {
+        const pic_pin_count = 16;
+        const Table = extern struct {
+            header: kvm.RoutingHeader,
+            entries: [pic_pin_count + limits.ioapic_pin_count]kvm.RoutingEntry,
+        };
+        var table: Table = .{ .header = .{ .count = 0 }, .entries = undefined };
+        for (0..pic_pin_count) |pin| {
+            // Pin 2 of the first PIC is the second one's output.
+            if (pin == 2) continue;
+            table.entries[table.header.count] = chipRoute(pin, pin / 8, pin % 8);
+            table.header.count += 1;
+        }
+        for (0..limits.ioapic_pin_count) |pin| {
+            // The PIT's interrupt is wired to pin 2; GSI 0 stays with the PIC alone.
+            if (pin == 0) continue;
+            const gsi = if (pin == 2) 0 else pin;
+            table.entries[table.header.count] = chipRoute(gsi, chip_ioapic, pin);
+            table.header.count += 1;
+        }
+        const argument = @intFromPtr(&table);
+        _ = try self.call(kvm.set_gsi_routing, argument, .kvm_set_routing, failure);
+    }
+
+    /// Returns the new vCPU's file descriptor and its mapped shared area.
+    pub fn createVcpu(
+        self: *const Vm,
+        apic_id: u32,
+        failure: *errors.Failure,
+    ) errors.HostError!struct { fd: i32, mapped: []u8 } {
+        const size = system.ioctl(self.system_fd, kvm.get_vcpu_mmap_size, 0);
+        if (!size.ok()) return failure.set(.kvm_vcpu_mmap_size, size.errno, apic_id);
+        const created = try self.call(kvm.create_vcpu, apic_id, .kvm_create_vcpu, failure);
+        errdefer system.close(created.fd());
+        const mapped = system.map(.{ .size = size.value, .fd = created.fd(), .shared = true });
+        if (!mapped.ok()) return failure.set(.kvm_map_run, mapped.errno, apic_id);
+        const pointer: [*]u8 = @ptrFromInt(mapped.value);
+        return .{ .fd = created.fd(), .mapped = pointer[0..size.value] };
+    }
+};
+
+const chip_ioapic = 2;
+
+fn chipRoute(gsi: usize, chip: usize, pin: usize) kvm.RoutingEntry {
+    var entry: kvm.RoutingEntry = .{ .gsi = @intCast(gsi), .type = kvm.RoutingEntry.type_irqchip };
+    entry.words[0] = @intCast(chip);
+    entry.words[1] = @intCast(pin);
+    return entry;
+}
+
+fn ioeventfdRequest(notify: Vm.Notify, flags: u32) kvm.Ioeventfd {
+    return .{
+        .datamatch = notify.value,
+        .address = notify.address,
+        .length = notify.length,
+        .fd = notify.fd,
+        .flags = flags | kvm.Ioeventfd.flag_datamatch,
+    };
+}
+
+fn checkExtension(system_fd: i32, capability: kvm.Capability) u32 {
+    const answer = system.ioctl(system_fd, kvm.check_extension, @backingInt(capability));
+    return if (answer.ok()) @intCast(answer.value) else 0;
+}
