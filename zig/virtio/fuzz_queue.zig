@@ -45,18 +45,37 @@ fn features(random: std.Random) u64 {
 }
 
 fn step(guest: *Guest, random: std.Random) void {
-    switch (random.uintLessThan(u32, 100)) {
-        0...39 => offerRandom(guest, random),
-        40...69 => offerPlausible(guest, random),
-        70...79 => guest.kick(),
-        80...84 => writeRandomRegister(guest, random),
-        85...89 => readRandomRegister(guest, random),
-        90...93 => guest.start(features(random), ring_size),
-        94...96 => if (broken(guest)) guest.start(features(random), ring_size),
-        97 => scribble(guest, random),
-        98 => guest.transport.device.pause(),
+    switch (random.uintLessThan(u32, 200)) {
+        0...29 => offerRandom(guest, random),
+        30...149 => offerPlausible(guest, random),
+        150...159 => guest.kick(),
+        160...169 => writeRandomRegister(guest, random),
+        170...179 => readRandomRegister(guest, random),
+        180...183 => guest.start(features(random), ring_size),
+        184...195 => settle(guest),
+        196 => scribble(guest, random),
+        197 => guest.transport.device.pause(),
         else => guest.transport.device.unpause(),
     }
+    if (random.uintLessThan(u32, 4) != 0) settle(guest);
+    if (broken(guest) and random.boolean()) guest.start(features(random), ring_size);
+}
+
+/// Lets the device catch up with what was offered, unless it is not going to.
+fn settle(guest: *Guest) void {
+    guest.kick();
+    for (0..1000) |_| {
+        if (!behind(guest)) return;
+        std.Thread.yield() catch return;
+    }
+}
+
+fn behind(guest: *Guest) bool {
+    const target = &guest.transport.device;
+    target.work.lock();
+    defer target.work.unlock();
+    if (!target.runnable(0)) return false;
+    return target.queues[0].state.next_available != guest.available_index;
 }
 
 fn broken(guest: *Guest) bool {
