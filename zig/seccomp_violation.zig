@@ -1,0 +1,127 @@
+//! The end of a process that made a system call its filter does not allow: one line that names the
+//! call and the thread, then exit. Everything here is safe in a signal handler. The descriptor of
+//! the log is the one global of the core, because a signal handler has no other argument.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const linux = std.os.linux;
+const errors = @import("errors.zig");
+const system = @import("kernel/system.zig");
+
+/// What a shell reports for a death by SIGSYS.
+const exit_code = 128 + 31;
+
+/// AUDIT_ARCH_* of <linux/audit.h>: machine, 64 bits, little endian.
+const native_audit_arch: u32 = switch (builtin.cpu.arch) {
+    .x86_64 => 0xc000_003e,
+    .aarch64 => 0xc000_00b7,
+    else => @compileError("no seccomp for this processor"),
+};
+
+/// Set on the numbers of x32 calls.
+const x32_bit = 0x4000_0000;
+
+var log_fd: std.atomic.Value(i32) = .init(2);
+
+/// Where the line goes; -1: standard error.
+pub fn setLog(fd: i32) void {
+    log_fd.store(if (fd < 0) 2 else fd, .release);
+}
+
+/// Replaces the runtime's handler, which would not tell what happened.
+pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
+    const action: linux.Sigaction = .{
+        .handler = .{ .sigaction = onViolation },
+        .mask = @splat(std.math.maxInt(usize)),
+        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
+    };
+    const answer = system.result(linux.sigaction(.SYS, &action, null));
+    if (!answer.ok()) return failure.set(.signal_action, answer.errno, @backingInt(linux.SIG.SYS));
+}
+
+fn onViolation(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callconv(.c) void {
+    var line: Line = .{};
+    const call = info.fields.sigsys;
+    const number: u32 = @bitCast(call.syscall);
+    line.text("seccomp: thread \"");
+    line.threadName();
+    line.text("\" (");
+    line.number(@intCast(system.gettid()));
+    line.text(") made system call ");
+    line.text(callName(call.native_arch, number));
+    line.text(" (number ");
+    line.number(number);
+    line.text("), which its filter does not allow\n");
+    line.end(exit_code);
+}
+
+/// Ends a process one of whose threads could not get its filter.
+pub fn endUnconfined(errno: i32) noreturn {
+    var line: Line = .{};
+    line.text("seccomp: thread \"");
+    line.threadName();
+    line.text("\" could not get its filter: error ");
+    line.number(@intCast(errno));
+    line.text("\n");
+    line.end(1);
+}
+
+fn callName(audit_arch: u32, number: u32) []const u8 {
+    if (audit_arch != native_audit_arch) return "of a foreign architecture";
+    if (builtin.cpu.arch == .x86_64 and number & x32_bit != 0) return "of the x32 ABI";
+    const call = std.enums.fromInt(linux.SYS, number) orelse return "without a name";
+    return @tagName(call);
+}
+
+const Line = struct {
+    buffer: [160]u8 = undefined,
+    length: usize = 0,
+
+    fn text(self: *Line, words: []const u8) void {
+        const count = @min(words.len, self.buffer.len - self.length);
+        @memcpy(self.buffer[self.length..][0..count], words[0..count]);
+        self.length += count;
+    }
+
+    fn number(self: *Line, value: u32) void {
+        var digits: [10]u8 = undefined;
+        var first: usize = digits.len;
+        var rest = value;
+        while (first == digits.len or rest != 0) {
+            first -= 1;
+            digits[first] = '0' + @as(u8, @intCast(rest % 10));
+            rest /= 10;
+        }
+        self.text(digits[first..]);
+    }
+
+    fn threadName(self: *Line) void {
+        var name: [16]u8 = @splat(0);
+        _ = linux.prctl(@backingInt(linux.PR.GET_NAME), @intFromPtr(&name), 0, 0, 0);
+        self.text(std.mem.sliceTo(&name, 0));
+    }
+
+    fn end(self: *const Line, code: i32) noreturn {
+        _ = linux.write(log_fd.load(.acquire), &self.buffer, self.length);
+        linux.exit_group(code);
+    }
+};
+
+test "calls are named by the table of the native architecture" {
+    try std.testing.expectEqualStrings("getpid", callName(
+        native_audit_arch,
+        @intCast(@backingInt(linux.SYS.getpid)),
+    ));
+    try std.testing.expectEqualStrings("without a name", callName(native_audit_arch, 1_000_000));
+    try std.testing.expectEqualStrings("of a foreign architecture", callName(0x4000_0003, 11));
+}
+
+test "a line holds numbers and never overflows" {
+    var line: Line = .{};
+    line.number(0);
+    line.text(" ");
+    line.number(4294967295);
+    try std.testing.expectEqualStrings("0 4294967295", line.buffer[0..line.length]);
+    for (0..20) |_| line.text("a long text that repeats");
+    try std.testing.expectEqual(line.buffer.len, line.length);
+}
