@@ -1,5 +1,5 @@
 // Builds the static executables: dist/stratovirt and dist/ozone for x86_64, and the same two names
-// in dist/aarch64. Each pair is one file under two names (a hard link): see scripts/static/entry.ts.
+// in dist/aarch64. Each pair is one file under two names: see scripts/static/entry.ts.
 // Usage: bun run build [--arch x86_64|aarch64]. Steps whose inputs did not change are skipped.
 
 import { linkSync, renameSync, rmSync, statSync } from "node:fs";

@@ -1,5 +1,5 @@
 // Reads 64-bit little-endian ELF files: headers, segments, sections, symbols and relocations.
-// Names and numbers are those of the System V ABI, chapters 4 and 5, and of its processor supplements.
+// Names and numbers are those of the System V ABI, chapters 4 and 5, and its processor supplements.
 
 /** `e_type` of a program that is linked for one fixed address. */
 export const ET_EXEC = 2;

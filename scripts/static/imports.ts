@@ -52,7 +52,7 @@ export function checkRuntime(bun: ElfFile, architecture: Architecture): void {
   }
 }
 
-/** Bun's thread-local block as it lies in the blob: rounded so that the thread pointer fits both. */
+/** Bun's thread-local block as it lies in the blob: rounded to suit the thread pointer. */
 export function threadLocalLayout(bun: ElfFile): { size: number; alignment: number } {
   const { memorySize, alignment } = bun.segment(SegmentType.threadLocal);
   const common = Math.max(16, alignment);

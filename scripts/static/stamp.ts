@@ -30,7 +30,7 @@ function identity(output: string, inputs: string): string {
   return `${inputs} ${size} ${mtimeMs}\n`;
 }
 
-/** Calls `make`, which writes `output`, unless the last call had the same inputs; true if it ran. */
+/** Calls `make`, which writes `output`, unless its inputs are unchanged; true if called. */
 export function makeOnce(output: string, inputs: string, stamp: string, make: () => void): boolean {
   const isCurrent =
     existsSync(output) &&

@@ -26,7 +26,7 @@ fn start() callconv(.c) void {
 }
 
 /// The place for what must happen before the runtime has threads or beside its start: the fork of
-/// `-daemonize`, and a thread that opens /dev/kvm and creates the VM. `arguments[0]` is the program.
+/// `-daemonize`, and a thread that opens /dev/kvm and creates the VM. `arguments[0]` is the name.
 /// No JavaScript exists yet and Bun's heap is not set up; libc, threads and system calls work.
 fn beforeRuntime(arguments: []const [*:0]const u8) void {
     _ = arguments;

@@ -76,12 +76,15 @@ fn isPublicBase(kinds: Kinds, object: Place, base: Place) bool {
     return false;
 }
 
-/// The distinct subobjects of the wanted type that a walk over the whole object met.
+/// The distinct subobjects of the wanted type that a walk over the whole object met; a virtual base
+/// is met once for each path.
 const Candidates = struct {
     last: usize = 0,
     count: usize = 0,
+    is_public: bool = false,
 
-    fn add(candidates: *Candidates, address: usize) void {
+    fn add(candidates: *Candidates, address: usize, is_public: bool) void {
+        candidates.is_public = candidates.is_public or is_public;
         if (candidates.last == address) return;
         candidates.last = address;
         candidates.count += 1;
@@ -94,13 +97,14 @@ const Search = struct {
     wanted: *const TypeInfo,
     /// Candidates that have the source as a public base: a cast down.
     down: Candidates = .{},
-    /// Candidates that are public bases of the whole object: a cast across.
+    /// Candidates that are bases of the whole object: a cast across, if one and public.
     across: Candidates = .{},
 
     fn walk(search: *Search, place: Place, is_public: bool) void {
         if (isSameType(place.info, search.wanted)) {
-            if (isPublicBase(search.kinds, place, search.source)) search.down.add(place.address);
-            if (is_public) search.across.add(place.address);
+            const is_down = isPublicBase(search.kinds, place, search.source);
+            if (is_down) search.down.add(place.address, true);
+            search.across.add(place.address, is_public);
             return;
         }
         var index: usize = 0;
@@ -128,6 +132,7 @@ pub fn dynamicCast(
     var search: Search = .{ .kinds = kinds, .source = source, .wanted = wanted };
     search.walk(whole, true);
     if (search.down.count == 1) return search.down.last;
-    const is_across = search.down.count == 0 and search.across.count == 1;
-    return if (is_across and isPublicBase(kinds, whole, source)) search.across.last else 0;
+    const across = search.across;
+    const is_across = search.down.count == 0 and across.count == 1 and across.is_public;
+    return if (is_across and isPublicBase(kinds, whole, source)) across.last else 0;
 }

@@ -51,7 +51,8 @@ pub fn needRehash(
         return stay;
     }
     const least = std.math.lossyCast(usize, load) + 1;
-    return .{ .is_needed = true, .bucket_count = nextBucketCount(policy, @max(least, buckets * 2)) };
+    const count = nextBucketCount(policy, @max(least, buckets * 2));
+    return .{ .is_needed = true, .bucket_count = count };
 }
 
 /// Any hash that is stable within the process will do: nothing stores it.

@@ -1,5 +1,5 @@
-//! The functions of the C++ library that Bun's musl build imports, under their C++ names. Bun throws
-//! no exception, so whatever would throw one says why and aborts.
+//! The functions of the C++ library that Bun's musl build imports, under their C++ names. Bun
+//! throws no exception, so whatever would throw one says why and aborts.
 
 const std = @import("std");
 const cast = @import("dynamic_cast.zig");
