@@ -224,7 +224,8 @@ pub const Device = struct {
         });
     }
 
-    fn kickAll(self: *const Device) void {
+    /// Notifies the device of all queues that are ready. From any thread.
+    pub fn kickAll(self: *const Device) void {
         for (0..self.queue_count) |index| {
             if (self.queues[index].ready()) self.kick(@intCast(index));
         }

@@ -13,6 +13,7 @@ const model = @import("../../virtio/model.zig");
 const raw = @import("../../block/raw.zig");
 const system = @import("../../kernel/system.zig");
 const Device = @import("../../virtio/device.zig").Device;
+const Gate = @import("../../block/throttle.zig").Gate;
 const Pool = @import("blk_pool.zig").Pool;
 
 pub const Params = blk_config.Params;
@@ -45,6 +46,7 @@ pub const Block = struct {
     config: blk_config.Config,
     image: raw.Image,
     engine: engine_module.Engine,
+    gate: Gate = .{},
     source: loop_module.Source = undefined,
     loop: *loop_module.Loop,
     pools: [queue_count_max]Pool = @splat(.{}),
@@ -88,6 +90,9 @@ pub const Block = struct {
         try self.mapZeroes(failure);
         try self.engine.init(params.engine, params.fd, failure);
         errdefer self.engine.deinit();
+        const opened: loop_module.Source = .{ .fd = -1, .context = self, .handler = handleGate };
+        try self.gate.init(params.iops_limit, loop, opened, failure);
+        errdefer self.gate.deinit(loop);
         if (self.engine.pollFd() < 0) return;
         self.source = .{ .fd = self.engine.pollFd(), .context = self, .handler = handleCompletions };
         try loop.add(&self.source, .readable, failure);
@@ -113,6 +118,7 @@ pub const Block = struct {
     /// After the device that carries it is gone. Not on the loop's thread.
     pub fn deinit(self: *Block) void {
         if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
+        self.gate.deinit(self.loop);
         self.engine.deinit();
         self.image.deinit();
         self.freeMemory();
@@ -163,8 +169,11 @@ pub const Block = struct {
         for (0..limits.queue_pass_count_max) |_| {
             queue.disableNotifications();
             while (true) {
+                // What does not pass stays in the ring, and the gate kicks the queue again.
+                if (!self.gate.open()) return;
                 const head = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
                 self.take(queue_index, head orelse break);
+                self.gate.charge();
                 if (self.device.broken) return;
             }
             if (!queue.enableNotifications()) return;
@@ -247,15 +256,13 @@ pub const Block = struct {
             request.retry_count += 1;
             return self.start(request);
         }
-        if (errno == errno_not_supported) {
-            // A discard is a hint: a file that cannot free space has obeyed it.
-            if (job.operation == .punch_hole and !request.zeroing) {
-                return self.complete(request, .ok);
-            }
-            if (job.operation == .zero_range or job.operation == .punch_hole) {
-                request.zero_rest = job.length;
-                return self.writeZeroes(request);
-            }
+        const change = job.operation == .zero_range or job.operation == .punch_hole;
+        // The file has no such operation, or not at this alignment.
+        if (change and (errno == errno_not_supported or errno == system.EINVAL)) {
+            // A discard is a hint and obeyed by leaving things as they are.
+            if (!request.zeroing) return self.complete(request, .ok);
+            request.zero_rest = job.length;
+            return self.writeZeroes(request);
         }
         self.counters.error_count += 1;
         self.counters.last_errno = errno;
@@ -324,6 +331,12 @@ pub const Block = struct {
         self.drain_waits = false;
         self.abandoning = false;
         if (mode == .abandon) self.touched = 0 else self.tellGuest();
+    }
+
+    fn handleGate(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Block = @ptrCast(@alignCast(context));
+        self.gate.acknowledge();
+        self.device.kickAll();
     }
 
     fn handleCompletions(context: *anyopaque, _: loop_module.Readiness) void {

@@ -15,8 +15,10 @@ pub const flag_read_only = 1;
 pub const flag_discard = 2;
 /// The write-zeroes command is offered.
 pub const flag_write_zeroes = 4;
-/// Writes of nothing but zeroes become write-zeroes.
+/// Writes of nothing but zeroes zero the range in the file.
 pub const flag_detect_zeroes = 8;
+/// They free its space too.
+pub const flag_detect_unmap = 16;
 
 pub const Params = extern struct {
     /// Open file; stays the caller's, who keeps it open for the device's life.

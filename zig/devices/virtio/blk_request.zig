@@ -76,7 +76,9 @@ pub fn parse(request: *Request, chain: Chain, disk: Disk) error{RequestLayout}!A
             if (disk.params.has(config.flag_read_only)) return .{ .done = .io_error };
             job.operation = .write;
             const length = chain.readable_length - header_bytes.len;
-            return transfer(job, output, header.sector, length, disk);
+            const action = transfer(job, output, header.sector, length, disk);
+            if (action == .start) detectZeroes(request, length, disk.params);
+            return action;
         },
         .flush => {
             job.operation = .flush;
@@ -104,6 +106,24 @@ fn transfer(
     job.offset = sector * config.sector_size;
     job.iovecs = pieces;
     return .start;
+}
+
+/// A write of zeroes becomes a change of the file's allocation, if the user wants that.
+fn detectZeroes(request: *Request, length: u64, params: *const Params) void {
+    if (!params.has(config.flag_detect_zeroes)) return;
+    for (request.job.iovecs) |piece| {
+        if (!allZero(piece.base[0..piece.len])) return;
+    }
+    const unmap = params.has(config.flag_detect_unmap);
+    request.job.operation = if (unmap) .punch_hole else .zero_range;
+    request.job.length = length;
+    request.zeroing = true;
+}
+
+/// A slice is all zero when its first byte is and each byte equals the next: one fast compare.
+fn allZero(bytes: []const u8) bool {
+    if (bytes.len == 0) return true;
+    return bytes[0] == 0 and std.mem.eql(u8, bytes[0 .. bytes.len - 1], bytes[1..]);
 }
 
 fn inside(disk: Disk, sector: u64, count: u64) bool {

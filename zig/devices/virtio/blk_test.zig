@@ -243,3 +243,32 @@ test "a device pauses with nothing in flight and goes on where it was" {
     guest.awaitUsed(1);
     try expectEqual(0, guest.statusByte(0));
 }
+
+test "a write of zeroes frees the file's space when that is wanted" {
+    const flags = blk_config.flag_detect_zeroes | blk_config.flag_detect_unmap;
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = kind, .flags = flags });
+        defer guest.deinit();
+        guest.start(usual, 64);
+        const source: test_guest.Buffer = .{ .address = data, .length = 65536 };
+        guest.bytes(data, 65536)[65535] = 1;
+        try expectEqual(0, guest.request(1, 0, &.{source}));
+        try expectEqual(1, diskByte(&guest, 65535));
+        guest.bytes(data, 65536)[65535] = 0;
+        try expectEqual(0, guest.request(1, 0, &.{source}));
+        try expectEqual(0, diskByte(&guest, 65535));
+        const seek_data = 3;
+        const answer = linux.lseek(guest.disk_fd, 0, seek_data);
+        try expectEqual(linux.E.NXIO, linux.errno(answer));
+    }
+}
+
+test "requests beyond the limit wait and then pass" {
+    var guest: Guest = undefined;
+    try guest.init(.{ .iops_limit = 100 });
+    defer guest.deinit();
+    guest.start(usual, 64);
+    for (0..110) |_| try expectEqual(0, guest.request(4, 0, &.{}));
+    try expect(guest.block.gate.throttle.delayNs(0) > 0);
+}
