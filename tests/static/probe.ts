@@ -27,6 +27,8 @@ export interface Report {
   readonly execArgv: readonly string[];
   readonly variables: readonly string[];
   readonly user: number;
+  /** /proc/self/maps, or nothing where there is none. */
+  readonly maps: string;
 }
 
 /** The path of the probe's static executable. */

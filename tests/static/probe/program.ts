@@ -1,6 +1,7 @@
 // The program of the static tests: calls the probe core and prints what it sees as JSON.
 
 import { dlopen, ptr } from "bun:ffi";
+import { existsSync, readFileSync } from "node:fs";
 
 declare const STRATOVIRT_CORE: string;
 
@@ -19,6 +20,7 @@ function refusal(): string {
   }
 }
 
+const MAPS = "/proc/self/maps";
 const bytes = new Uint8Array(1000);
 console.log(
   JSON.stringify({
@@ -32,5 +34,6 @@ console.log(
     execArgv: process.execArgv,
     variables: Object.keys(process.env).sort(),
     user: process.getuid?.(),
+    maps: existsSync(MAPS) ? readFileSync(MAPS, "latin1") : "",
   }),
 );
