@@ -1,5 +1,6 @@
 //! Linux native asynchronous I/O (io_submit and friends): the calls and their structures, no policy.
-//! Only with O_DIRECT files does the kernel run it asynchronously.
+//! Only with O_DIRECT files does the kernel run it asynchronously. Events are taken from the ring
+//! that the kernel maps at the context's address, as io_getevents does, but without a call.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -29,8 +30,19 @@ pub const opcode_readv = 7;
 pub const opcode_writev = 8;
 pub const flag_event_fd = 1;
 
-/// What one call of `getEvents` takes at most.
-pub const event_count_max = 64;
+/// `struct aio_ring` of the kernel's fs/aio.c, part of its ABI since libaio reads it.
+const RingHeader = extern struct {
+    id: u32,
+    event_count: u32,
+    head: u32,
+    tail: u32,
+    magic: u32,
+    compatible_features: u32,
+    incompatible_features: u32,
+    header_size: u32,
+
+    const magic_value = 0xa10a_10a1;
+};
 
 pub const Context = struct {
     id: usize = 0,
@@ -61,22 +73,37 @@ pub const Context = struct {
         return system.result(linux.syscall3(.io_submit, self.id, blocks.len, pointers));
     }
 
-    /// Events that are there; does not wait.
-    pub fn getEvents(self: *const Context, events: *[event_count_max]Event) []Event {
+    /// The next finished event, if one is there.
+    pub fn next(self: *const Context) ?Event {
+        const ring: *RingHeader = @ptrFromInt(self.id);
+        if (ring.magic != RingHeader.magic_value or ring.incompatible_features != 0) {
+            return self.getEvent();
+        }
+        const head = ring.head;
+        if (head == @atomicLoad(u32, &ring.tail, .acquire)) return null;
+        const events: [*]const Event = @ptrFromInt(self.id + ring.header_size);
+        const event = events[head];
+        @atomicStore(u32, &ring.head, (head + 1) % ring.event_count, .release);
+        return event;
+    }
+
+    fn getEvent(self: *const Context) ?Event {
         const none: linux.timespec = .{ .sec = 0, .nsec = 0 };
+        var event: Event = undefined;
         const answer = system.result(linux.syscall5(
             .io_getevents,
             self.id,
             0,
-            events.len,
-            @intFromPtr(events),
+            1,
+            @intFromPtr(&event),
             @intFromPtr(&none),
         ));
-        return events[0..answer.value];
+        return if (answer.value == 1) event else null;
     }
 };
 
 comptime {
     std.debug.assert(@sizeOf(ControlBlock) == 64);
     std.debug.assert(@sizeOf(Event) == 32);
+    std.debug.assert(@sizeOf(RingHeader) == 32);
 }

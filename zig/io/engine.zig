@@ -28,17 +28,18 @@ pub const Job = struct {
     control: aio.ControlBlock = .{},
 };
 
-const List = struct {
+/// Jobs in the order in which they came.
+pub const List = struct {
     first: ?*Job = null,
     last: *Job = undefined,
 
-    fn append(self: *List, job: *Job) void {
+    pub fn append(self: *List, job: *Job) void {
         job.next = null;
         if (self.first == null) self.first = job else self.last.next = job;
         self.last = job;
     }
 
-    fn takeFirst(self: *List) ?*Job {
+    pub fn takeFirst(self: *List) ?*Job {
         const job = self.first orelse return null;
         self.first = job.next;
         return job;
@@ -50,6 +51,7 @@ const List = struct {
 pub const Engine = struct {
     backend: union(Kind) { sync, io_uring: uring.Ring, native: aio.Context } = .sync,
     fd: i32 = -1,
+    /// Jobs that were not handed over yet.
     waiting: List = .{},
     in_flight: u32 = 0,
 
@@ -100,11 +102,6 @@ pub const Engine = struct {
 
     pub fn add(self: *Engine, job: *Job) void {
         self.waiting.append(job);
-    }
-
-    /// Takes a job away that was not handed over yet.
-    pub fn cancelNext(self: *Engine) ?*Job {
-        return self.waiting.takeFirst();
     }
 
     /// Hands waiting jobs over. Those that do not fit go when others are done.
@@ -167,9 +164,7 @@ pub const Engine = struct {
                 self.finish(owner, completion.user_data, completion.result);
             },
             .native => |*context| {
-                if (self.in_flight == 0) return 0;
-                var events: [aio.event_count_max]aio.Event = undefined;
-                for (context.getEvents(&events)) |event| {
+                while (context.next()) |event| {
                     count += 1;
                     self.finish(owner, event.data, event.result);
                 }

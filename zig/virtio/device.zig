@@ -58,7 +58,7 @@ pub const State = extern struct {
     status: u32 = 0,
     interrupt_status: u32 = 0,
     config_generation: u32 = 0,
-    reserved: u32 = 0,
+    broken: u32 = 0,
 };
 
 pub const Options = struct {
@@ -283,6 +283,45 @@ pub const Device = struct {
         queue.state.published_used = 0;
         self.passFeatures(queue);
         queue.enable(self.memory) catch |err| self.fail(.{ .enable = err });
+    }
+
+    /// What a snapshot keeps beside the queues' states; the device is paused.
+    pub fn save(self: *const Device) State {
+        return .{
+            .driver_features = self.driver_features,
+            .status = self.status.load(.acquire),
+            .interrupt_status = self.interrupt_status.load(.acquire),
+            .config_generation = self.config_generation.load(.acquire),
+            .broken = @intFromBool(self.broken),
+        };
+    }
+
+    /// Takes over a saved state; the device is new and its memory restored. It runs at `unpause`.
+    /// Error: Invalid, when the state is none that this device could have.
+    pub fn restore(
+        self: *Device,
+        state: State,
+        queues: []const queue_module.State,
+    ) errors.CoreError!void {
+        if (queues.len != self.queue_count) return error.Invalid;
+        if (state.driver_features & ~self.features != 0) return error.Invalid;
+        self.registers.lock();
+        defer self.registers.unlock();
+        self.work.lock();
+        defer self.work.unlock();
+        self.paused = true;
+        self.driver_features = state.driver_features;
+        for (self.queues[0..self.queue_count], queues) |*queue, saved| {
+            queue.state = saved;
+            if (queue.ready()) queue.enable(self.memory) catch return error.Invalid;
+        }
+        self.broken = state.broken != 0;
+        self.status.store(state.status, .release);
+        self.interrupt_status.store(state.interrupt_status, .release);
+        self.config_generation.store(state.config_generation, .release);
+        if (state.status & status_driver_ok == 0) return;
+        self.model.activate(state.driver_features);
+        self.active = true;
     }
 
     /// Finishes what is in flight while the device stays active. Both locks held.

@@ -191,3 +191,28 @@ test "a reset waits for I/O in flight and the guest's rings stay untouched" {
     try expectEqual(0xff, guest.statusByte(0));
     try expectEqual(0, guest.readRegister(0x60));
 }
+
+test "a saved device goes on in a new one" {
+    var old: Guest = undefined;
+    try old.init(.{});
+    defer old.deinit();
+    old.start(usual, 16);
+    for (0..20) |_| try expectEqual(0, old.request(4, 0, &.{}));
+    old.transport.device.pause();
+    const saved = old.transport.device.save();
+    var new: Guest = undefined;
+    try new.init(.{});
+    defer new.deinit();
+    const all = test_guest.memory_size;
+    @memcpy(new.bytes(test_guest.memory_base, all), old.bytes(test_guest.memory_base, all));
+    const restored = &new.transport.device;
+    try restored.restore(saved, &.{old.transport.device.queues[0].state});
+    restored.unpause();
+    new.queue_size = old.queue_size;
+    new.next_descriptor = old.next_descriptor;
+    new.available_index = old.available_index;
+    new.used_seen = old.used_seen;
+    try expectEqual(15, new.readRegister(0x70));
+    try expectEqual(0, new.request(4, 0, &.{}));
+    try std.testing.expectError(error.Invalid, restored.restore(saved, &.{}));
+}

@@ -46,6 +46,8 @@ pub const Block = struct {
     config: blk_config.Config,
     image: raw.Image,
     engine: engine_module.Engine,
+    /// Jobs for the bounce buffer.
+    unaligned: engine_module.List = .{},
     gate: Gate = .{},
     source: loop_module.Source = undefined,
     loop: *loop_module.Loop,
@@ -210,8 +212,7 @@ pub const Block = struct {
 
     fn start(self: *Block, request: *Request) void {
         const job = &request.job;
-        if (self.image.takes(job)) return self.engine.add(job);
-        self.jobDone(job, self.image.transfer(job));
+        if (self.image.takes(job)) self.engine.add(job) else self.unaligned.append(job);
     }
 
     /// The engine's report of a job: bytes moved or a negative errno.
@@ -301,7 +302,9 @@ pub const Block = struct {
     pub fn endBatch(self: *Block) void {
         while (true) {
             self.engine.submit(self);
-            if (self.engine.reap(self) == 0) break;
+            if (self.unaligned.takeFirst()) |job| {
+                self.jobDone(job, self.image.transfer(job));
+            } else if (self.engine.reap(self) == 0) break;
         }
         self.tellGuest();
     }
@@ -318,7 +321,8 @@ pub const Block = struct {
     pub fn drain(self: *Block, mode: model.DrainMode) void {
         self.abandoning = mode == .abandon;
         if (self.abandoning) {
-            while (self.engine.cancelNext()) |job| self.jobDone(job, 0);
+            while (self.engine.waiting.takeFirst()) |job| self.jobDone(job, 0);
+            while (self.unaligned.takeFirst()) |job| self.jobDone(job, 0);
         }
         self.drain_waits = true;
         while (true) {
