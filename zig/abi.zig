@@ -18,10 +18,12 @@ const registry = @import("devices/registry.zig");
 const table = @import("devices/table.zig");
 const debug_port = @import("devices/platform/debug_port.zig");
 const doorbell = @import("io/doorbell.zig");
+const jail = @import("host/jail_abi.zig");
 const blk_config = @import("devices/virtio/blk_config.zig");
 const engine = @import("io/engine.zig");
 const seccomp = @import("seccomp.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
+const descriptors = @import("host/descriptors.zig");
 const Core = core_module.Core;
 const Status = errors.Status;
 
@@ -146,6 +148,7 @@ pub const named_types = .{
     .BlkParams = blk_config.Params,
     .EngineKind = engine.Kind,
     .VcpuState = vcpu_module.State,
+    .JailLimit = jail.JailLimit,
 };
 
 pub const api = struct {
@@ -252,6 +255,26 @@ pub const api = struct {
         return .ok;
     }
 
+    /// A listening stream socket at a sockaddr of `size` bytes; `out` is its descriptor.
+    pub fn host_listen(core: *Core, address: [*]const u8, size: u32, out: *i32) callconv(.c) Status {
+        if (size < 2 or size > sockaddr_size_max) return .invalid;
+        var copy: [sockaddr_size_max]u8 align(8) = undefined;
+        @memcpy(copy[0..size], address[0..size]);
+        out.* = descriptors.listen(copy[0..size], &core.failure) catch |err|
+            return errors.statusOf(err);
+        return .ok;
+    }
+
+    /// Makes an open /dev/ptmx usable; `out` is the number of its other end.
+    pub fn host_prepare_pty(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
+        return given(out, descriptors.preparePty(fd, &core.failure));
+    }
+
+    /// Locks an open file; EAGAIN says that another machine has it.
+    pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
+        return done(descriptors.lockFile(fd, exclusive != 0, &core.failure));
+    }
+
     pub fn device_create(
         core: *Core,
         params: *const table.DeviceParams,
@@ -309,6 +332,12 @@ pub const api = struct {
             .park => |reason| reason,
         };
         access.value = @fromBackingInt(@backingInt(reason));
+        return .ok;
+    }
+
+    /// APIC id of the vCPU with this index.
+    pub fn cpu_apic_id(topology: *const cpuid.Topology, index: u32, out: *u32) callconv(.c) Status {
+        out.* = topology.apicId(index);
         return .ok;
     }
 
@@ -434,6 +463,15 @@ pub const api = struct {
         out.* = core.clock.moveTo(target_ns);
         return .ok;
     }
+
+    // The launcher's calls, which act on the calling thread and need no core.
+    pub const jail_unshare = jail.unshareNamespaces;
+    pub const jail_join_network = jail.joinNetwork;
+    pub const jail_set_host_name = jail.setHostName;
+    pub const jail_mount = jail.mount;
+    pub const jail_unmount = jail.unmount;
+    pub const jail_make_node = jail.makeNode;
+    pub const jail_enter = jail.enter;
 };
 
 fn done(answer: anytype) Status {
@@ -445,6 +483,9 @@ fn given(out: *u32, answer: errors.CoreError!u32) Status {
     out.* = answer catch |err| return errors.statusOf(err);
     return .ok;
 }
+
+/// sockaddr_storage (socket(7)).
+const sockaddr_size_max = 128;
 
 fn isAccess(access: *const AccessParams) bool {
     return access.size >= 1 and access.size <= 8 and @backingInt(access.space) <= 1;

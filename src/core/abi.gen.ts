@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 5120843444458222;
+export const ABI_HASH = 7959793203898260;
 
 export const LIMITS = {
   noLine: 4294967295,
@@ -79,6 +79,23 @@ export const Operation = {
   socketConnect: 38,
   timer: 39,
   fileLock: 40,
+  seccomp: 41,
+  namespaceUnshare: 42,
+  namespaceJoin: 43,
+  hostName: 44,
+  mount: 45,
+  unmount: 46,
+  deviceNode: 47,
+  processClone: 48,
+  cgroupJoin: 49,
+  pivotRoot: 50,
+  closeFiles: 51,
+  resourceLimit: 52,
+  capabilityBound: 53,
+  capabilitySet: 54,
+  userIds: 55,
+  noNewPrivileges: 56,
+  programStart: 57,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -331,6 +348,69 @@ export const RegisterDumpLayout = {
   },
 } as const;
 
+export const SeccompParamsLayout = {
+  size: 40,
+  fields: {
+    main: { offset: 0, kind: "pointer" },
+    vcpu: { offset: 8, kind: "pointer" },
+    iothread: { offset: 16, kind: "pointer" },
+    mainCount: { offset: 24, kind: "u32" },
+    vcpuCount: { offset: 28, kind: "u32" },
+    iothreadCount: { offset: 32, kind: "u32" },
+    logFd: { offset: 36, kind: "i32" },
+  },
+} as const;
+
+export const JailMountParamsLayout = {
+  size: 24,
+  fields: {
+    source: { offset: 0, kind: "pointer" },
+    target: { offset: 8, kind: "pointer" },
+    flags: { offset: 16, kind: "u32" },
+  },
+} as const;
+
+export const JailNodeParamsLayout = {
+  size: 24,
+  fields: {
+    path: { offset: 0, kind: "pointer" },
+    mode: { offset: 8, kind: "u32" },
+    major: { offset: 12, kind: "u32" },
+    minor: { offset: 16, kind: "u32" },
+  },
+} as const;
+
+export const JailEnterParamsLayout = {
+  size: 104,
+  fields: {
+    root: { offset: 0, kind: "pointer" },
+    program: { offset: 8, kind: "pointer" },
+    arguments: { offset: 16, kind: "pointer" },
+    argumentsSize: { offset: 24, kind: "u64" },
+    environment: { offset: 32, kind: "pointer" },
+    environmentSize: { offset: 40, kind: "u64" },
+    argumentCount: { offset: 48, kind: "u32" },
+    environmentCount: { offset: 52, kind: "u32" },
+    limits: { offset: 56, kind: "pointer" },
+    limitCount: { offset: 64, kind: "u32" },
+    uid: { offset: 68, kind: "u32" },
+    gid: { offset: 72, kind: "u32" },
+    groupFd: { offset: 76, kind: "i32" },
+    secondGroupFd: { offset: 80, kind: "i32" },
+    pidNamespace: { offset: 84, kind: "u32" },
+    keepInit: { offset: 88, kind: "u32" },
+    capabilities: { offset: 96, kind: "u64" },
+  },
+} as const;
+
+export const JailExitLayout = {
+  size: 8,
+  fields: {
+    code: { offset: 0, kind: "u32" },
+    signal: { offset: 4, kind: "u32" },
+  },
+} as const;
+
 export const Capability = {
   irqchip: 0,
   userMemory: 3,
@@ -388,6 +468,15 @@ export const BlkParamsLayout = {
   },
 } as const;
 
+export const JailLimitLayout = {
+  size: 24,
+  fields: {
+    resource: { offset: 0, kind: "u32" },
+    soft: { offset: 8, kind: "bits64" },
+    hard: { offset: 16, kind: "bits64" },
+  },
+} as const;
+
 export const SYMBOLS = {
   abi_hash: { args: [], returns: "u64_fast" },
   core_create: { args: ["ptr"], returns: "i32" },
@@ -405,6 +494,9 @@ export const SYMBOLS = {
   chardev_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   terminal_set_raw: { args: ["ptr", "i32"], returns: "i32" },
   terminal_restore: { args: ["ptr"], returns: "i32" },
+  host_listen: { args: ["ptr", "ptr", "u32", "ptr"], returns: "i32" },
+  host_prepare_pty: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_lock_file: { args: ["ptr", "i32", "u32"], returns: "i32" },
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
@@ -412,6 +504,7 @@ export const SYMBOLS = {
   map_publish: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   bus_read: { args: ["ptr", "ptr"], returns: "i32" },
   bus_write: { args: ["ptr", "ptr"], returns: "i32" },
+  cpu_apic_id: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   vcpu_create: { args: ["ptr", "ptr"], returns: "i32" },
   vcpu_set_entry: { args: ["ptr", "ptr"], returns: "i32" },
   vcpus_start: { args: ["ptr"], returns: "i32" },
@@ -419,9 +512,18 @@ export const SYMBOLS = {
   vcpus_pause: { args: ["ptr"], returns: "i32" },
   vcpu_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   vcpu_registers: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  seccomp_install: { args: ["ptr", "ptr"], returns: "i32" },
+  seccomp_set_log: { args: ["i32"], returns: "i32" },
   park_answer: { args: ["ptr", "u32"], returns: "i32" },
   doorbell_fd: { args: ["ptr", "ptr"], returns: "i32" },
   doorbell_take: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   clock_now: { args: ["ptr", "ptr"], returns: "i32" },
   clock_move: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
+  jail_unshare: { args: ["u32", "ptr"], returns: "i32" },
+  jail_join_network: { args: ["i32", "ptr"], returns: "i32" },
+  jail_set_host_name: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  jail_mount: { args: ["ptr", "ptr"], returns: "i32" },
+  jail_unmount: { args: ["ptr", "ptr"], returns: "i32" },
+  jail_make_node: { args: ["ptr", "ptr"], returns: "i32" },
+  jail_enter: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
 } as const;

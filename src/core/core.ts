@@ -174,6 +174,27 @@ export class Core {
     return this.#create("chardev_create", encode(ChardevParamsLayout, params));
   }
 
+  /** A listening socket for Zig to accept on; `address` is a sockaddr. */
+  listen(address: Uint8Array): number {
+    const out = new Uint8Array(4);
+    const status = this.#library.host_listen(this.#handle, address, address.length, out);
+    this.#check("host_listen", status);
+    return new DataView(out.buffer).getInt32(0, true);
+  }
+
+  /** Makes an open /dev/ptmx usable; returns the number of its other end in /dev/pts. */
+  preparePty(fd: number): number {
+    const out = new Uint8Array(4);
+    this.#check("host_prepare_pty", this.#library.host_prepare_pty(this.#handle, fd, out));
+    return new DataView(out.buffer).getUint32(0, true);
+  }
+
+  /** Locks an open file against other machines until its descriptor is closed. */
+  lockFile(fd: number, mode: "shared" | "exclusive"): void {
+    const exclusive = mode === "exclusive" ? 1 : 0;
+    this.#check("host_lock_file", this.#library.host_lock_file(this.#handle, fd, exclusive));
+  }
+
   setTerminalRaw(fd: number): void {
     this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#handle, fd));
   }
@@ -296,6 +317,17 @@ export class Core {
     this.#check("clock_move", this.#library.clock_move(this.#handle, targetNs, out));
     return Number(new DataView(out.buffer).getBigUint64(0, true));
   }
+}
+
+/** APIC ids of the first `count` vCPUs. */
+export function apicIds(topology: Topology, count: number): number[] {
+  const library = loadLibrary();
+  const params = encode(TopologyLayout, topology);
+  const out = new Uint8Array(4);
+  return Array.from({ length: count }, (_, index) => {
+    library.cpu_apic_id(params, index, out);
+    return new DataView(out.buffer).getUint32(0, true);
+  });
 }
 
 function causeOf(failure: Uint8Array): ConstructorParameters<typeof CoreError>[2] {

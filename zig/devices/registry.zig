@@ -45,7 +45,7 @@ pub const Device = struct {
             .cmos => |*cmos| cmos.read(offset, data),
             .i8042 => |*controller| controller.read(offset, data),
             .power => |*registers| registers.read(powerRegister(region), data),
-            .debug_port => @memset(data, 0xff),
+            .debug_port => |*port| port.read(data),
             .virtio_mmio => |*transport| transport.mmio.read(offset, data),
         }
     }

@@ -47,6 +47,8 @@ pub const Chardev = struct {
     /// The peer hung up or input ended.
     input_closed: bool = false,
     input_paused: bool = false,
+    /// Input is a regular file, which epoll refuses.
+    always_ready: bool = false,
     escape_seen: bool = false,
     frontend: ?Frontend = null,
     wake_fd: i32 = -1,
@@ -96,6 +98,7 @@ pub const Chardev = struct {
         self.loop.guard.lock();
         defer self.loop.guard.unlock();
         self.frontend = frontend;
+        if (self.always_ready) system.eventfdSignal(self.wake_fd);
     }
 
     fn inputFd(self: *const Chardev) i32 {
@@ -144,6 +147,7 @@ pub const Chardev = struct {
         system.eventfdDrain(self.wake_fd);
         self.flush();
         if (self.input_paused) self.offerHeld();
+        if (self.always_ready) self.readAlwaysReady();
     }
 
     fn onOutput(context: *anyopaque, _: loop_module.Readiness) void {
@@ -168,7 +172,9 @@ pub const Chardev = struct {
     /// True when the reader is slow and bytes remain.
     fn writeOut(self: *Chardev, fd: i32) bool {
         while (self.length > 0) {
-            const chunk = self.ring[self.head..@min(self.ring.len, self.head + self.length)];
+            const end = @min(self.ring.len, self.head + @min(self.length, chunk_size_max));
+            const chunk = self.ring[self.head..end];
+            if (!isWritable(fd)) return true;
             const answer = system.result(writeQuietly(fd, chunk));
             if (answer.errno == system.EINTR) continue;
             if (answer.errno == system.EAGAIN) return true;
@@ -176,6 +182,9 @@ pub const Chardev = struct {
         }
         return false;
     }
+
+    /// A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
+    const chunk_size_max = 4096;
 
     fn watchOutput(self: *Chardev, fd: i32, wanted: bool) void {
         if (wanted == self.output_watched) return;
@@ -215,10 +224,16 @@ pub const Chardev = struct {
         if (fd < 0) return;
         var ignored: errors.Failure = .{};
         self.input = .{ .fd = fd, .context = self, .handler = onClient };
-        // A regular file cannot be watched and has no more to say than its present bytes.
+        // A regular file is always ready and cannot be watched: it is read from the wake-up.
         self.loop.add(&self.input, .readable, &ignored) catch {
-            self.input_closed = true;
+            self.always_ready = true;
         };
+        if (self.always_ready) system.eventfdSignal(self.wake_fd);
+    }
+
+    fn readAlwaysReady(self: *Chardev) void {
+        if (self.frontend == null) return;
+        while (!self.input_closed and !self.input_paused) self.readInput();
     }
 
     fn readInput(self: *Chardev) void {
@@ -251,7 +266,8 @@ pub const Chardev = struct {
         self.guard.lock();
         self.input_paused = pause;
         self.guard.unlock();
-        if (!self.input_closed) self.loop.modify(&self.input, if (pause) .none else .readable);
+        if (self.input_closed or self.always_ready) return;
+        self.loop.modify(&self.input, if (pause) .none else .readable);
     }
 
     fn closeInput(self: *Chardev) void {
@@ -298,6 +314,12 @@ pub const Chardev = struct {
     const exit_flush_try_count = 20;
     const exit_flush_wait_ms = 50;
 };
+
+/// Descriptors of the user, such as standard output, are shared and stay in blocking mode.
+fn isWritable(fd: i32) bool {
+    var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
+    return linux.poll(@ptrCast(&poll), 1, 0) == 1;
+}
 
 /// A socket whose peer is gone must not raise SIGPIPE; other files take a plain write.
 fn writeQuietly(fd: i32, data: []const u8) usize {

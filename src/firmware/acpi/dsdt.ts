@@ -13,9 +13,9 @@ import {
 } from "./resources.ts";
 import { buildTable } from "./table.ts";
 
-/** A device with I/O ports and one ISA interrupt. */
+/** A device with I/O ports and at most one ISA interrupt. */
 export interface LegacyDevice extends PortRange {
-  readonly irq: number;
+  readonly irq?: number;
 }
 
 /** One virtio-mmio slot with a device in it. */
@@ -58,15 +58,17 @@ function serialPort(port: LegacyDevice, index: number): Aml {
   return device(`COM${index + 1}`, [
     name("_HID", eisaId("PNP0501")),
     name("_UID", integer(index + 1)),
-    name("_CRS", resourceTemplate([ioPorts(port), isaInterrupt(port.irq)])),
+    name("_CRS", legacyResources(port)),
   ]);
 }
 
+function legacyResources(legacy: LegacyDevice): Aml {
+  const interrupts = legacy.irq === undefined ? [] : [isaInterrupt(legacy.irq)];
+  return resourceTemplate([ioPorts(legacy), ...interrupts]);
+}
+
 function realTimeClock(rtc: LegacyDevice): Aml {
-  return device("RTC", [
-    name("_HID", eisaId("PNP0B00")),
-    name("_CRS", resourceTemplate([ioPorts(rtc), isaInterrupt(rtc.irq)])),
-  ]);
+  return device("RTC", [name("_HID", eisaId("PNP0B00")), name("_CRS", legacyResources(rtc))]);
 }
 
 function virtioMmio(slot: VirtioMmioDevice, index: number): Aml {

@@ -1,5 +1,6 @@
 //! The boot-time probe at port 0x3FF: the guest's kernel writes 1 when it is entered and 2 when it
-//! has booted; the times are kept for the report (guidebook chapter 8).
+//! has booted; the times are kept for the report (guidebook chapter 8). The port is also the serial
+//! port's scratch register, so what was written can be read back.
 
 const std = @import("std");
 const Clock = @import("../../io/clock.zig").Clock;
@@ -17,8 +18,15 @@ pub const DebugPort = struct {
     clock: *const Clock,
     kernel_entered_ns: std.atomic.Value(u64) = .init(0),
     boot_complete_ns: std.atomic.Value(u64) = .init(0),
+    scratch: std.atomic.Value(u8) = .init(0),
+
+    pub fn read(self: *const DebugPort, data: []u8) void {
+        @memset(data, 0xff);
+        data[0] = self.scratch.load(.monotonic);
+    }
 
     pub fn write(self: *DebugPort, data: []const u8) void {
+        self.scratch.store(data[0], .monotonic);
         const mark = switch (data[0]) {
             kernel_entered => &self.kernel_entered_ns,
             boot_complete => &self.boot_complete_ns,

@@ -1,4 +1,5 @@
-//! 16550A serial port (National Semiconductor PC16550D): registers on 8 ports, one edge interrupt.
+//! 16550A serial port (National Semiconductor PC16550D): seven registers and one edge
+//! interrupt. The eighth register, scratch, is the debug port's.
 
 const std = @import("std");
 const limits = @import("../../limits.zig");
@@ -14,7 +15,6 @@ const Register = struct {
     const modem_control = 4;
     const line_status = 5;
     const modem_status = 6;
-    const scratch = 7;
 };
 
 const enable_receive = 1;
@@ -47,7 +47,6 @@ pub const State = extern struct {
     fifo_control: u8 = 0,
     line_control: u8 = 0,
     modem_control: u8 = modem_control_out2,
-    scratch: u8 = 0,
     divisor_low: u8 = 12,
     divisor_high: u8 = 0,
     transmit_pending: u8 = 0,
@@ -92,7 +91,6 @@ pub const Serial = struct {
             Register.modem_control => self.state.modem_control,
             Register.line_status => self.lineStatus(),
             Register.modem_status => self.modemStatus(),
-            Register.scratch => self.state.scratch,
             else => 0xff,
         };
     }
@@ -112,7 +110,6 @@ pub const Serial = struct {
             Register.interrupt_identity => self.setFifoControl(value),
             Register.line_control => self.state.line_control = value,
             Register.modem_control => self.state.modem_control = value & 0x1f,
-            Register.scratch => self.state.scratch = value,
             else => {},
         }
     }

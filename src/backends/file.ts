@@ -1,0 +1,80 @@
+// Opens files of the user with one sentence for each way in which that can fail.
+
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { BootFile } from "../boot/plan.ts";
+import { UserError } from "../errors.ts";
+
+/** What a file is for, as it begins a sentence: "The kernel". */
+export interface FileUse {
+  readonly what: string;
+  /** Where it came from: "-kernel". */
+  readonly option: string;
+  readonly flags: number | string;
+}
+
+/** Opens `path`; the sentence says what is wrong with it and what would be right. */
+export function openForUser(path: string, use: FileUse): number {
+  try {
+    return openSync(path, use.flags);
+  } catch (error) {
+    throw new UserError(`${use.what} '${path}' (${use.option}) ${reasonOf(error)}`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  switch (code) {
+    case "ENOENT":
+      return "does not exist; check the path.";
+    case "EACCES":
+    case "EPERM":
+      return `may not be opened by user ${process.getuid?.() ?? "?"}; change its permissions.`;
+    case "EISDIR":
+      return "is a folder; a file is needed.";
+    case "EROFS":
+      return "lies on a read-only file system; open it with readonly=on.";
+    case "EINVAL":
+      return "does not allow direct I/O; use direct=off.";
+    case "ELOOP":
+      return "is a chain of links that leads nowhere; name the file itself.";
+    case "ENXIO":
+      return "is a device that does not exist on this host; name another one.";
+    default:
+      return `cannot be opened (${code}).`;
+  }
+}
+
+/** A boot file that stays open until `close`. */
+export interface OpenBootFile extends BootFile {
+  readonly fd: number;
+  close(): void;
+}
+
+/** Opens a kernel or an initrd, which must be a regular file. */
+export function openBootFile(path: string, use: Omit<FileUse, "flags">): OpenBootFile {
+  const fd = openForUser(path, { ...use, flags: "r" });
+  const status = fstatSync(fd);
+  if (!status.isFile()) {
+    closeSync(fd);
+    const kind = status.isDirectory() ? "a folder" : "not a regular file";
+    throw new UserError(`${use.what} '${path}' (${use.option}) is ${kind}; a file is needed.`);
+  }
+  return {
+    path,
+    fd,
+    size: status.size,
+    read: (offset, length) => readAt(fd, offset, length),
+    close: () => closeSync(fd),
+  };
+}
+
+function readAt(fd: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(fd, bytes, done, length - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}

@@ -1,0 +1,164 @@
+// From a configuration to a machine that can run: memory, interrupt chips, devices, address map,
+// boot, vCPUs. A page, top to bottom; the board's data say where things are.
+
+import { closeSync } from "node:fs";
+import { type Chardev, openChardev } from "../backends/chardev.ts";
+import { openDrive } from "../backends/drive.ts";
+import { openForUser } from "../backends/file.ts";
+import { ModelKind, Space } from "../core/abi.gen.ts";
+import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
+import { describeBlk } from "../devices/virtio/blk.ts";
+import { ramRanges } from "../firmware/e820.ts";
+import type { Config } from "../options/config.ts";
+import * as microvm from "./boards/microvm.ts";
+import { loadKernel } from "./boot.ts";
+import { Resources } from "./resources.ts";
+import { planSlots, type Slot } from "./slot_plan.ts";
+
+/** A machine that is built and waits, paused, for its first instruction. */
+export interface Assembly {
+  readonly core: Core;
+  readonly resources: Resources;
+  readonly chardevs: ReadonlyMap<string, Chardev>;
+  /** Iothread ids with their numbers in the core. */
+  readonly iothreads: ReadonlyMap<string, number>;
+  readonly debugPort: DeviceId;
+  /** Interrupt lines with the device behind each, for tests. */
+  readonly lines: ReadonlyMap<number, DeviceId>;
+}
+
+export function assemble(config: Config): Assembly {
+  const resources = new Resources();
+  try {
+    return build(config, resources);
+  } catch (error) {
+    resources.close();
+    throw error;
+  }
+}
+
+function build(config: Config, resources: Resources): Assembly {
+  const core = openCore(config, resources);
+  for (const range of ramRanges(microvm.memoryLayout(config.memory.sizeBytes))) {
+    core.addMemory({
+      guestAddress: range.address,
+      size: range.size,
+      fd: -1,
+      offset: 0,
+      shared: 0,
+      dump: config.machine.dumpGuestCore ? 1 : 0,
+      prealloc: 0,
+    });
+  }
+  core.createInterruptChips(microvm.INTERRUPT_CHIP_PAGES);
+  const iothreads = new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)]));
+  const chardevs = openChardevs(core, config, resources);
+  const devices = new DeviceBuilder(core);
+  const debugPort = addPlatform(devices, config, chardevs);
+  const slots = addVirtio(devices, config, { iothreads, resources });
+  core.publishMap(devices.windows);
+  if (config.machine.accel === "kvm") startVcpus(core, config, slots);
+  return { core, resources, chardevs, iothreads, debugPort, lines: devices.lines };
+}
+
+function openCore(config: Config, resources: Resources): Core {
+  if (config.machine.accel === "test") return own(Core.create(), resources);
+  const fd = openForUser("/dev/kvm", { what: "KVM", option: "accel=kvm", flags: "r+" });
+  try {
+    return own(Core.create(fd), resources);
+  } finally {
+    resources.onClose(() => closeSync(fd));
+  }
+}
+
+function own(core: Core, resources: Resources): Core {
+  resources.onClose(() => core.destroy());
+  return core;
+}
+
+function openChardevs(core: Core, config: Config, resources: Resources): Map<string, Chardev> {
+  return new Map(
+    config.chardevs.map((chardev) => [chardev.id, resources.add(openChardev(core, chardev))]),
+  );
+}
+
+/** Collects the windows of the address map while devices are made. */
+class DeviceBuilder {
+  readonly core: Core;
+  readonly windows: Window[] = [];
+  readonly lines = new Map<number, DeviceId>();
+
+  constructor(core: Core) {
+    this.core = core;
+  }
+
+  addPorts(device: DeviceId, region: number, range: { port: number; count: number }): void {
+    const { port: base, count: size } = range;
+    this.windows.push({ base, size, space: Space.pio, device, region });
+  }
+
+  addSlot(device: DeviceId, slot: Slot): void {
+    const window = { base: slot.address, size: slot.size, space: Space.mmio, device, region: 0 };
+    this.windows.push(window);
+    this.lines.set(slot.irq, device);
+  }
+}
+
+function addPlatform(
+  devices: DeviceBuilder,
+  config: Config,
+  chardevs: ReadonlyMap<string, Chardev>,
+): DeviceId {
+  const { core } = devices;
+  if (config.serial !== undefined) {
+    const chardev = chardevs.get(config.serial.chardev)?.index;
+    const gsi = microvm.SERIAL.irq;
+    const description = { model: ModelKind.serial, gsi };
+    const serial = core.createDevice(
+      chardev === undefined ? description : { ...description, chardev },
+    );
+    const { port } = microvm.SERIAL;
+    devices.addPorts(serial, 0, { port, count: microvm.DEBUG_PORT - port });
+    devices.lines.set(gsi, serial);
+  }
+  devices.addPorts(core.createDevice({ model: ModelKind.cmos }), 0, microvm.RTC);
+  devices.addPorts(core.createDevice({ model: ModelKind.i8042 }), 0, microvm.KEYBOARD_CONTROLLER);
+  const power = core.createDevice({ model: ModelKind.power });
+  devices.addPorts(power, 0, { port: microvm.SLEEP_CONTROL_PORT, count: 1 });
+  devices.addPorts(power, 1, { port: microvm.RESET_CONTROL_PORT, count: 1 });
+  const debugPort = core.createDevice({ model: ModelKind.debugPort });
+  devices.addPorts(debugPort, 0, { port: microvm.DEBUG_PORT, count: 1 });
+  return debugPort;
+}
+
+interface Backends {
+  readonly iothreads: ReadonlyMap<string, number>;
+  readonly resources: Resources;
+}
+
+function addVirtio(devices: DeviceBuilder, config: Config, backends: Backends): Slot[] {
+  const slots = planSlots(config.devices.map(({ id }) => ({ id, deviceClass: "block" as const })));
+  config.devices.forEach((device, index) => {
+    const slot = slots[index];
+    const driveConfig = config.drives.find((candidate) => candidate.id === device.drive);
+    if (slot === undefined || driveConfig === undefined) {
+      throw new Error(`device '${device.id}' was not checked`);
+    }
+    const drive = {
+      open: backends.resources.add(openDrive(devices.core, driveConfig)),
+      config: driveConfig,
+    };
+    const iothread = backends.iothreads.get(device.iothread ?? "") ?? 0;
+    const description = describeBlk(device, drive, { gsi: slot.irq, iothread });
+    devices.addSlot(devices.core.createDevice(description), slot);
+  });
+  return slots;
+}
+
+function startVcpus(core: Core, config: Config, slots: readonly Slot[]): void {
+  const { cores, threads, sockets, dies, clusters } = config.cpu;
+  const topology: Topology = { threads, cores: cores * clusters, dies, sockets };
+  for (let index = 0; index < config.cpu.count; index += 1) core.createVcpu(topology);
+  core.setEntry(loadKernel(core, { config, topology, slots }));
+  core.startVcpus();
+}

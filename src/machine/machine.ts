@@ -1,0 +1,204 @@
+// The life of one machine: runs, pauses, ends, and says so. Implements what QMP acts on.
+
+import { ParkReason } from "../core/abi.gen.ts";
+import { type Doorbell, listenToDoorbell, type NewsName } from "../core/doorbell.ts";
+import type { Log } from "../host/log.ts";
+import type { Config } from "../options/config.ts";
+import type { CpuInfo, MachineControl, QmpEvent, RunState } from "../qmp/machine_control.ts";
+import type { Assembly } from "./assemble.ts";
+import { describeFailure } from "./vcpu_report.ts";
+
+/** How a machine ended: SHUTDOWN's reason (QEMU's names), and the exit code of the process. */
+export interface Ending {
+  readonly reason: string;
+  readonly byGuest: boolean;
+  readonly exitCode: 0 | 1;
+  /** For the log. */
+  readonly sentence: string;
+}
+
+export class Machine implements MachineControl {
+  readonly #assembly: Assembly;
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+  readonly #ended = Promise.withResolvers<Ending>();
+  #doorbell: Doorbell | undefined;
+  #state: RunState = "paused";
+
+  private constructor(assembly: Assembly, config: Config, log: Log) {
+    this.#assembly = assembly;
+    this.#config = config;
+    this.#log = log;
+  }
+
+  /** Takes over an assembled machine, still paused. */
+  static async create(assembly: Assembly, config: Config, log: Log): Promise<Machine> {
+    const machine = new Machine(assembly, config, log);
+    machine.#doorbell = await listenToDoorbell(assembly.core, (names) => machine.#onNews(names));
+    return machine;
+  }
+
+  /** Resolves when the machine has ended; its threads run until `close`. */
+  get ended(): Promise<Ending> {
+    return this.#ended.promise;
+  }
+
+  /** Starts the guest for the first time, without an event. */
+  start(): void {
+    this.#state = "running";
+    this.#assembly.core.resumeVcpus();
+  }
+
+  /** Gives everything back to the host. */
+  close(): void {
+    this.#doorbell?.close();
+    this.#assembly.resources.close();
+  }
+
+  status(): RunState {
+    return this.#state;
+  }
+
+  pause(): void {
+    if (this.#state !== "running") return;
+    this.#assembly.core.pauseVcpus();
+    this.#state = "paused";
+    this.#emit({ name: "STOP" });
+  }
+
+  resume(): void {
+    if (this.#state !== "paused") return;
+    this.#state = "running";
+    this.#emit({ name: "RESUME" });
+    this.#assembly.core.resumeVcpus();
+  }
+
+  quit(): void {
+    this.end({
+      reason: "host-qmp-quit",
+      byGuest: false,
+      exitCode: 0,
+      sentence: "the machine was ended by quit",
+    });
+  }
+
+  reset(): void {
+    this.end({
+      reason: "host-qmp-system-reset",
+      byGuest: false,
+      exitCode: 0,
+      sentence: "the machine was reset from outside, which ends a microvm",
+    });
+  }
+
+  powerdown(): void {
+    this.end({
+      reason: "host-qmp-quit",
+      byGuest: false,
+      exitCode: 0,
+      sentence: "the machine was powered down from outside, which ends a microvm",
+    });
+  }
+
+  /** Ends the machine once; later reasons are ignored. */
+  end(ending: Ending): void {
+    if (this.#state === "shutdown") return;
+    this.#state = "shutdown";
+    this.#log.info(ending.sentence);
+    this.#emit({ name: "SHUTDOWN", data: { guest: ending.byGuest, reason: ending.reason } });
+    this.#ended.resolve(ending);
+  }
+
+  cpus(): readonly CpuInfo[] {
+    const { cpu } = this.#config;
+    const cores = cpu.cores * cpu.clusters;
+    return Array.from({ length: cpu.maxCount }, (_, index) => ({
+      threadId: index % cpu.threads,
+      coreId: Math.floor(index / cpu.threads) % cores,
+      dieId: Math.floor(index / (cpu.threads * cores)) % cpu.dies,
+      socketId: Math.floor(index / (cpu.threads * cores * cpu.dies)),
+      hostThreadId: this.#hostThreadId(index),
+      isPlugged: index < cpu.count,
+    }));
+  }
+
+  #hostThreadId(index: number): number | undefined {
+    const { machine, cpu } = this.#config;
+    if (machine.accel === "test" || machine.type === "none" || index >= cpu.count) return undefined;
+    return this.#assembly.core.vcpuInfo(index).threadId;
+  }
+
+  iothreads(): readonly { readonly id: string; readonly hostThreadId: number }[] {
+    return [...this.#assembly.iothreads].map(([id, index]) => ({
+      id,
+      hostThreadId: this.#assembly.core.threadId(index),
+    }));
+  }
+
+  ptys(): readonly { readonly label: string; readonly filename: string }[] {
+    return [...this.#assembly.chardevs.values()].flatMap(({ id, ptyPath }) =>
+      ptyPath === undefined ? [] : [{ label: id, filename: `pty:${ptyPath}` }],
+    );
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #emit(event: QmpEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #onNews(names: readonly NewsName[]): void {
+    for (const name of names) {
+      switch (name) {
+        case "park":
+          this.#onPark();
+          break;
+        case "consoleQuit":
+          this.end({
+            reason: "host-ui",
+            byGuest: false,
+            exitCode: 0,
+            sentence: "the user left the console",
+          });
+          break;
+        case "device":
+        case "log":
+          break;
+      }
+    }
+  }
+
+  #onPark(): void {
+    for (let index = 0; index < this.#config.cpu.count; index += 1) {
+      const info = this.#assembly.core.vcpuInfo(index);
+      if (info.park !== ParkReason.none) this.end(this.#endingOf(index, info.park as ParkReason));
+    }
+  }
+
+  #endingOf(vcpu: number, reason: ParkReason): Ending {
+    if (reason !== ParkReason.vcpuFailed) return guestEnding(reason);
+    return {
+      reason: "host-error",
+      byGuest: false,
+      exitCode: 1,
+      sentence: describeFailure(this.#assembly.core, vcpu),
+    };
+  }
+}
+
+/** How a machine ends that its guest ended. */
+export function guestEnding(reason: number): Ending {
+  const guest = { byGuest: true, exitCode: 0 } as const;
+  switch (reason) {
+    case ParkReason.powerOff:
+      return { ...guest, reason: "guest-shutdown", sentence: "the guest switched itself off" };
+    case ParkReason.tripleFault:
+      return { ...guest, reason: "guest-reset", sentence: "the guest had a triple fault" };
+    default:
+      return { ...guest, reason: "guest-reset", sentence: "the guest asked for a reset" };
+  }
+}

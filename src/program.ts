@@ -1,0 +1,84 @@
+// stratovirt: command line -> configuration -> machine -> run until it ends.
+
+import { messageOf } from "./errors.ts";
+import { type Log, logLevel, openLog } from "./host/log.ts";
+import { assemble } from "./machine/assemble.ts";
+import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
+import { createTestBus } from "./machine/test_bus.ts";
+import { parseCommandLine } from "./options/command_line.ts";
+import type { Config } from "./options/config.ts";
+import { type QmpServer, serveQmp } from "./qmp/server.ts";
+import { serveTestBus } from "./qmp/test_server.ts";
+import { VERSION } from "./version.ts";
+
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+/** Runs the program; resolves to its exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const parsed = parseCommandLine(argv, VERSION);
+  if (parsed.kind === "print") {
+    console.log(parsed.text);
+    return 0;
+  }
+  const { config } = parsed;
+  const log = openLog(config.process.logFile, logLevel(process.env.STRATOVIRT_LOG_LEVEL));
+  for (const { option } of config.ignored) log.debug(`-${option} has no effect`);
+  try {
+    return await runMachine(config, log);
+  } catch (error) {
+    if (config.process.logFile !== undefined) log.error(messageOf(error));
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+async function runMachine(config: Config, log: Log): Promise<number> {
+  const assembly = assemble(config);
+  const machine = await Machine.create(assembly, config, log);
+  endOnSignals(machine);
+  const servers: QmpServer[] = [];
+  try {
+    for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
+    const { modTestSocket, startPaused } = config.process;
+    if (modTestSocket !== undefined) {
+      const bus = createTestBus(assembly, (reason) => machine.end(guestEnding(reason)));
+      await serveTestBus(modTestSocket, bus);
+    }
+    if (!startPaused) machine.start();
+    const ending = await machine.ended;
+    await Promise.all(servers.map((server) => server.flush()));
+    return report(ending, log);
+  } finally {
+    for (const server of servers) server.close();
+    machine.close();
+  }
+}
+
+function report(ending: Ending, log: Log): number {
+  if (ending.exitCode !== 0) log.error(ending.sentence);
+  return ending.exitCode;
+}
+
+function endOnSignals(machine: Machine): void {
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      machine.end({
+        reason: "host-signal",
+        byGuest: false,
+        exitCode: 0,
+        sentence: `the machine was ended by ${signal}`,
+      });
+    });
+  }
+}
+
+/** The whole process: errors become one sentence on stderr and exit code 1. */
+export async function runProcess(argv: readonly string[]): Promise<never> {
+  try {
+    process.exit(await main(argv));
+  } catch (error) {
+    console.error(`stratovirt: ${messageOf(error)}`);
+    process.exit(1);
+  }
+}

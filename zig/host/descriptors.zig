@@ -1,0 +1,71 @@
+//! File descriptors that Bun cannot make: listening sockets that Zig accepts on, pseudo terminals,
+//! locks of open files. Names stay above: an address comes as the bytes of its sockaddr.
+
+const std = @import("std");
+const linux = std.os.linux;
+const system = @import("../kernel/system.zig");
+const errors = @import("../errors.zig");
+
+/// A non-blocking stream socket that listens at `address` (a sockaddr of any family).
+pub fn listen(address: []align(8) const u8, failure: *errors.Failure) errors.HostError!i32 {
+    const family = std.mem.readInt(u16, address[0..2], .little);
+    const kind = linux.SOCK.STREAM | linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
+    const created = system.result(linux.socket(family, kind, 0));
+    if (!created.ok()) return failure.set(.socket_create, created.errno, family);
+    const fd = created.fd();
+    errdefer system.close(fd);
+    const bound = system.result(linux.bind(fd, @ptrCast(address.ptr), @intCast(address.len)));
+    if (!bound.ok()) return failure.set(.socket_bind, bound.errno, family);
+    const listening = system.result(linux.listen(fd, backlog));
+    if (!listening.ok()) return failure.set(.socket_listen, listening.errno, family);
+    return fd;
+}
+
+const backlog = 8;
+
+/// Unlocks the other end of a pseudo terminal, makes it raw, and gives its number in /dev/pts.
+pub fn preparePty(fd: i32, failure: *errors.Failure) errors.HostError!u32 {
+    var unlock: i32 = 0;
+    const unlocked = system.ioctl(fd, tiocsptlck, @intFromPtr(&unlock));
+    if (!unlocked.ok()) return failure.set(.terminal_set, unlocked.errno, @intCast(fd));
+    var settings: linux.termios = undefined;
+    const got = system.result(linux.tcgetattr(fd, &settings));
+    if (!got.ok()) return failure.set(.terminal_get, got.errno, @intCast(fd));
+    settings.iflag.ICRNL = false;
+    settings.iflag.IXON = false;
+    settings.oflag.OPOST = false;
+    settings.lflag.ECHO = false;
+    settings.lflag.ICANON = false;
+    settings.lflag.ISIG = false;
+    settings.lflag.IEXTEN = false;
+    const set = system.result(linux.tcsetattr(fd, .NOW, &settings));
+    if (!set.ok()) return failure.set(.terminal_set, set.errno, @intCast(fd));
+    var number: u32 = 0;
+    const numbered = system.ioctl(fd, tiocgptn, @intFromPtr(&number));
+    if (!numbered.ok()) return failure.set(.terminal_get, numbered.errno, @intCast(fd));
+    return number;
+}
+
+const tiocsptlck = 0x4004_5431;
+const tiocgptn = 0x8004_5430;
+
+const FileLock = extern struct {
+    type: i16,
+    whence: i16 = 0,
+    start: i64 = 0,
+    /// 0 locks to the end of the file, wherever that is.
+    length: i64 = 0,
+    pid: i32 = 0,
+};
+
+const lock_read = 0;
+const lock_write = 1;
+const ofd_setlk = 37;
+
+/// Locks an open file against other machines: shared for readers, alone for a writer. The lock
+/// belongs to the open file (OFD), so it ends with its last descriptor.
+pub fn lockFile(fd: i32, exclusive: bool, failure: *errors.Failure) errors.HostError!void {
+    const request: FileLock = .{ .type = if (exclusive) lock_write else lock_read };
+    const answer = system.result(linux.fcntl(fd, ofd_setlk, @intFromPtr(&request)));
+    if (!answer.ok()) return failure.set(.file_lock, answer.errno, @intCast(fd));
+}
