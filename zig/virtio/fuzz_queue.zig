@@ -21,11 +21,37 @@ pub fn run(seed: u64, iterations: u64) !void {
     try guest.init(parameters(random));
     defer guest.deinit();
     guest.start(features(random), ring_size);
+    var other: OtherProcessor = .{ .guest = &guest, .seed = random.int(u64), .count = iterations };
+    const thread = try std.Thread.spawn(.{}, OtherProcessor.run, .{&other});
     for (0..iterations) |_| step(&guest, random);
+    thread.join();
     guest.transport.device.unpause();
     guest.start(test_guest.version_1, ring_size);
     if (guest.request(4, 0, &.{}) != 0) return error.BrokenAfterReset;
 }
+
+/// A second vCPU that pokes registers, rarely resets, while the first one drives the rings.
+const OtherProcessor = struct {
+    guest: *Guest,
+    seed: u64,
+    count: u64,
+
+    fn run(self: *OtherProcessor) void {
+        var generator: std.Random.DefaultPrng = .init(self.seed);
+        const random = generator.random();
+        for (0..self.count) |_| {
+            readRandomRegister(self.guest, random);
+            switch (random.uintLessThan(u32, 400)) {
+                0 => self.guest.writeRegister(0x70, 0),
+                1...2 => writeRandomRegister(self.guest, random),
+                3...9 => self.guest.writeRegister(0x64, random.int(u32)),
+                10 => self.guest.block.setCapacity(512 * random.uintLessThan(u64, 2048)),
+                11...20 => self.guest.kick(),
+                else => std.Thread.yield() catch {},
+            }
+        }
+    }
+};
 
 fn parameters(random: std.Random) blk.Params {
     const alignment: u32 = if (random.boolean()) 1 else 512;

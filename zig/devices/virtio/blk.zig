@@ -79,11 +79,7 @@ pub const Block = struct {
             .engine = .{},
             .loop = loop,
         };
-        try self.image.init(.{
-            .fd = params.fd,
-            .request_alignment = params.request_alignment,
-            .buffer_alignment = params.buffer_alignment,
-        }, failure);
+        try self.image.init(imageOptions(&params), failure);
         errdefer self.image.deinit();
         errdefer self.freeMemory();
         for (self.pools[0..params.queue_count], 0..) |*pool, index| {
@@ -95,9 +91,7 @@ pub const Block = struct {
         const opened: loop_module.Source = .{ .fd = -1, .context = self, .handler = handleGate };
         try self.gate.init(params.iops_limit, loop, opened, failure);
         errdefer self.gate.deinit(loop);
-        if (self.engine.pollFd() < 0) return;
-        self.source = .{ .fd = self.engine.pollFd(), .context = self, .handler = handleCompletions };
-        try loop.add(&self.source, .readable, failure);
+        try self.watchEngine(failure);
     }
 
     fn check(params: *const Params) errors.CoreError!void {
@@ -164,6 +158,59 @@ pub const Block = struct {
         self.params.capacity_bytes = capacity_bytes;
         self.config.capacity = capacity_bytes / blk_config.sector_size;
         self.device.configChanged();
+    }
+
+    /// Puts another file behind the disk (hot replace): what is in flight ends on the old one, the
+    /// guest is told by a config interrupt. Features, queues and flags stay as they were. Not on the
+    /// loop's thread; the caller closes the old file. After an error the old file stays.
+    pub fn replace(
+        self: *Block,
+        backend: Params,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        if (backend.capacity_bytes > std.math.maxInt(i64)) return error.Invalid;
+        var image: raw.Image = undefined;
+        try image.init(imageOptions(&backend), failure);
+        errdefer image.deinit();
+        var engine: engine_module.Engine = .{};
+        try engine.init(backend.engine, backend.fd, failure);
+        errdefer engine.deinit();
+        const was_paused = self.device.paused;
+        self.device.pause();
+        defer if (!was_paused) self.device.unpause();
+        if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
+        self.device.work.lock();
+        std.mem.swap(raw.Image, &self.image, &image);
+        std.mem.swap(engine_module.Engine, &self.engine, &engine);
+        self.params.serial = backend.serial;
+        self.device.work.unlock();
+        self.watchEngine(failure) catch |err| {
+            self.device.work.lock();
+            defer self.device.work.unlock();
+            std.mem.swap(raw.Image, &self.image, &image);
+            std.mem.swap(engine_module.Engine, &self.engine, &engine);
+            self.watchEngine(failure) catch {};
+            return err;
+        };
+        image.deinit();
+        engine.deinit();
+        self.setCapacity(backend.capacity_bytes);
+    }
+
+    fn imageOptions(params: *const Params) raw.Options {
+        return .{
+            .fd = params.fd,
+            .request_alignment = params.request_alignment,
+            .buffer_alignment = params.buffer_alignment,
+        };
+    }
+
+    /// Has the loop wake for the engine's completions.
+    fn watchEngine(self: *Block, failure: *errors.Failure) errors.CoreError!void {
+        const fd = self.engine.pollFd();
+        if (fd < 0) return;
+        self.source = .{ .fd = fd, .context = self, .handler = handleCompletions };
+        try self.loop.add(&self.source, .readable, failure);
     }
 
     pub fn notify(self: *Block, queue_index: u16) void {

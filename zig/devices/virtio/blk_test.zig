@@ -272,3 +272,28 @@ test "requests beyond the limit wait and then pass" {
     for (0..110) |_| try expectEqual(0, guest.request(4, 0, &.{}));
     try expect(guest.block.gate.throttle.delayNs(0) > 0);
 }
+
+test "another file behind the disk is what the guest sees next" {
+    for (engines) |kind| {
+        var guest: Guest = undefined;
+        try guest.init(.{ .engine = .io_uring });
+        defer guest.deinit();
+        guest.start(usual, 64);
+        const target: test_guest.Buffer = .{ .address = data, .length = 512, .writable = true };
+        try expectEqual(0, guest.request(0, 0, &.{target}));
+        const old = guest.disk_fd;
+        defer _ = linux.close(old);
+        guest.disk_fd = @intCast(linux.memfd_create("other", linux.MFD.CLOEXEC));
+        const pattern: [1024]u8 = @splat(0x77);
+        _ = linux.pwrite(guest.disk_fd, &pattern, pattern.len, 0);
+        try guest.block.replace(
+            .{ .fd = guest.disk_fd, .engine = kind, .capacity_bytes = pattern.len },
+            &guest.failure,
+        );
+        try expectEqual(2, guest.readRegister(0x60) & 2);
+        try expectEqual(2, guest.readRegister(0x100));
+        try expectEqual(0, guest.request(0, 1, &.{target}));
+        try expectEqual(0x77, guest.bytes(data, 1)[0]);
+        try expectEqual(1, guest.request(0, 2, &.{target}));
+    }
+}
