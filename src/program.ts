@@ -2,6 +2,7 @@
 
 import { messageOf } from "./errors.ts";
 import { type Log, logLevel, openLog } from "./host/log.ts";
+import { confineProcess } from "./host/seccomp.ts";
 import { assemble } from "./machine/assemble.ts";
 import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
 import { createTestBus } from "./machine/test_bus.ts";
@@ -45,6 +46,7 @@ async function runMachine(config: Config, log: Log): Promise<number> {
       const bus = createTestBus(assembly, (reason) => machine.end(guestEnding(reason)));
       await serveTestBus(modTestSocket, bus);
     }
+    if (config.process.seccomp) confineProcess(assembly.core, log.fd);
     if (!startPaused) machine.start();
     const ending = await machine.ended;
     await Promise.all(servers.map((server) => server.flush()));

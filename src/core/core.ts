@@ -97,7 +97,8 @@ export class Core {
       | "memory_load"
       | "vcpu_create"
       | "vcpu_set_entry"
-      | "vm_create_interrupt_chips",
+      | "vm_create_interrupt_chips"
+      | "seccomp_install",
     params: Uint8Array,
   ): void {
     this.#check(call, this.#library[call](this.#handle, params));
@@ -263,6 +264,11 @@ export class Core {
   /** Starts the vCPU threads, paused. */
   startVcpus(): void {
     this.#check("vcpus_start", this.#library.vcpus_start(this.#handle));
+  }
+
+  /** Confines all threads for good; `params` is an encoded SeccompParams. */
+  installSeccomp(params: Uint8Array): void {
+    this.#send("seccomp_install", params);
   }
 
   resumeVcpus(): void {

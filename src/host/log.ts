@@ -16,6 +16,8 @@ export interface Log {
   warn(text: string): void;
   info(text: string): void;
   debug(text: string): void;
+  /** Where the lines go. */
+  readonly fd: number;
   close(): void;
 }
 
@@ -36,6 +38,7 @@ export function openLog(path: string | undefined, level: LevelName): Log {
   };
   const consola = createConsola({ level: LEVELS[level], reporters: [reporter] });
   return {
+    fd,
     error: (text) => consola.error(text),
     warn: (text) => consola.warn(text),
     info: (text) => consola.info(text),
