@@ -76,6 +76,8 @@ pub fn makeNode(
 }
 
 test "device numbers above 255 keep their low and high parts apart" {
-    try std.testing.expectEqual(@as(u32, 0x0ae8), (DeviceNumber{ .major = 10, .minor = 232 }).encode());
-    try std.testing.expectEqual(@as(u32, 0x100a03), (DeviceNumber{ .major = 10, .minor = 259 }).encode());
+    const kvm: DeviceNumber = .{ .major = 10, .minor = 232 };
+    try std.testing.expectEqual(@as(u32, 0x0ae8), kvm.encode());
+    const latency: DeviceNumber = .{ .major = 10, .minor = 259 };
+    try std.testing.expectEqual(@as(u32, 0x100a03), latency.encode());
 }
