@@ -35,6 +35,9 @@ pub const Loop = struct {
     stopping: std.atomic.Value(bool) = .init(false),
     /// Held while handlers run.
     guard: Lock = .{},
+    /// Sources removed so far: events that were fetched before a removal are dropped, for they may
+    /// name what is gone; those of others come again.
+    removals: std.atomic.Value(u32) = .init(0),
     batches: [limits.device_count_max]?Batch = @splat(null),
     batch_count: usize = 0,
     name: [16]u8 = @splat(0),
@@ -103,6 +106,8 @@ pub const Loop = struct {
     pub fn removeFromHandler(self: *Loop, source: *Source) void {
         if (self.epoll_fd < 0) return;
         _ = linux.epoll_ctl(self.epoll_fd, linux.EPOLL.CTL_DEL, source.fd, null);
+        // Not before: a turn that sees this number must not be able to fetch the source any more.
+        _ = self.removals.fetchAdd(1, .release);
     }
 
     pub fn addBatch(self: *Loop, batch: Batch) errors.CoreError!void {
@@ -157,12 +162,14 @@ pub const Loop = struct {
 
     fn turn(self: *Loop) void {
         var events: [limits.loop_event_count_max]linux.epoll_event = undefined;
+        const removals = self.removals.load(.acquire);
         const answer = system.result(linux.epoll_wait(self.epoll_fd, &events, events.len, -1));
         // Interrupted means that io_uring had work for this thread: the batches look for it.
         if (!answer.ok() and answer.errno != system.EINTR) return;
         self.guard.lock();
         defer self.guard.unlock();
         for (events[0..answer.value]) |event| {
+            if (self.removals.load(.acquire) != removals) break;
             if (event.data.ptr == 0) {
                 system.eventfdDrain(self.wake_fd);
                 continue;
@@ -186,28 +193,62 @@ pub fn blockSignals() void {
     _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);
 }
 
+const Probe = struct {
+    source: Source,
+    calls: std.atomic.Value(u32) = .init(0),
+
+    fn init(self: *Probe) void {
+        const fd = system.eventfd().fd();
+        self.* = .{ .source = .{ .fd = fd, .context = self, .handler = handle } };
+    }
+
+    fn handle(context: *anyopaque, _: Readiness) void {
+        const self: *Probe = @ptrCast(@alignCast(context));
+        system.eventfdDrain(self.source.fd);
+        _ = self.calls.fetchAdd(1, .release);
+        system.futexWake(&self.calls, 1);
+    }
+
+    fn awaitCall(self: *Probe) void {
+        while (self.calls.load(.acquire) == 0) system.futexWait(&self.calls, 0, 0);
+    }
+};
+
 test "a source's handler runs on the loop's thread and never after remove" {
-    const Probe = struct {
-        fd: i32,
-        calls: std.atomic.Value(u32) = .init(0),
-        fn handle(context: *anyopaque, _: Readiness) void {
-            const self: *@This() = @ptrCast(@alignCast(context));
-            system.eventfdDrain(self.fd);
-            _ = self.calls.fetchAdd(1, .release);
-            system.futexWake(&self.calls, 1);
-        }
-    };
     var failure: errors.Failure = .{};
     var loop: Loop = .{};
     try loop.start("probe", &failure);
     defer loop.stop();
-    var probe: Probe = .{ .fd = system.eventfd().fd() };
-    defer system.close(probe.fd);
-    var source: Source = .{ .fd = probe.fd, .context = &probe, .handler = Probe.handle };
-    try loop.add(&source, .readable, &failure);
-    system.eventfdSignal(probe.fd);
-    while (probe.calls.load(.acquire) == 0) system.futexWait(&probe.calls, 0, 0);
-    loop.remove(&source);
-    system.eventfdSignal(probe.fd);
+    var probe: Probe = undefined;
+    probe.init();
+    defer system.close(probe.source.fd);
+    try loop.add(&probe.source, .readable, &failure);
+    system.eventfdSignal(probe.source.fd);
+    probe.awaitCall();
+    loop.remove(&probe.source);
+    system.eventfdSignal(probe.source.fd);
     try std.testing.expectEqual(@as(u32, 1), probe.calls.load(.acquire));
+}
+
+test "an event that was fetched before its source was removed is dropped" {
+    var failure: errors.Failure = .{};
+    var loop: Loop = .{};
+    try loop.start("probe", &failure);
+    defer loop.stop();
+    var removed: Probe = undefined;
+    removed.init();
+    defer system.close(removed.source.fd);
+    var other: Probe = undefined;
+    other.init();
+    defer system.close(other.source.fd);
+    try loop.add(&removed.source, .readable, &failure);
+    try loop.add(&other.source, .readable, &failure);
+    loop.guard.lock();
+    system.eventfdSignal(removed.source.fd);
+    while (loop.guard.state.load(.acquire) != 2) try std.Thread.yield();
+    loop.removeFromHandler(&removed.source);
+    loop.guard.unlock();
+    system.eventfdSignal(other.source.fd);
+    other.awaitCall();
+    try std.testing.expectEqual(@as(u32, 0), removed.calls.load(.acquire));
 }
