@@ -1,9 +1,10 @@
 // stratovirt: command line -> configuration -> machine -> run until it ends.
 
 import { messageOf } from "./errors.ts";
+import { checkDaemon, reportFailure, reportReady, writePidfile } from "./host/daemon.ts";
 import { type Log, logLevel, openLog } from "./host/log.ts";
 import { confineProcess } from "./host/seccomp.ts";
-import { assemble } from "./machine/assemble.ts";
+import { type Assembly, assemble } from "./machine/assemble.ts";
 import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
 import { createTestBus } from "./machine/test_bus.ts";
 import { parseCommandLine } from "./options/command_line.ts";
@@ -22,6 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { config } = parsed;
+  checkDaemon(config.process);
   const log = openLog(config.process.logFile, logLevel(process.env.STRATOVIRT_LOG_LEVEL));
   for (const { option } of config.ignored) log.debug(`-${option} has no effect`);
   try {
@@ -35,7 +37,16 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runMachine(config: Config, log: Log): Promise<number> {
-  const assembly = assemble(config);
+  const { pidfile } = config.process;
+  const pid = pidfile === undefined ? undefined : writePidfile(pidfile);
+  try {
+    return await runAssembly(assemble(config), config, log);
+  } finally {
+    pid?.close();
+  }
+}
+
+async function runAssembly(assembly: Assembly, config: Config, log: Log): Promise<number> {
   const machine = await Machine.create(assembly, config, log);
   endOnSignals(machine);
   const servers: QmpServer[] = [];
@@ -48,6 +59,7 @@ async function runMachine(config: Config, log: Log): Promise<number> {
     }
     if (config.process.seccomp) confineProcess(assembly.core, log.fd);
     if (!startPaused) machine.start();
+    reportReady(config.process);
     const ending = await machine.ended;
     await Promise.all(servers.map((server) => server.flush()));
     return report(ending, log);
@@ -80,7 +92,8 @@ export async function runProcess(argv: readonly string[]): Promise<never> {
   try {
     process.exit(await main(argv));
   } catch (error) {
-    console.error(`stratovirt: ${messageOf(error)}`);
+    const sentence = `stratovirt: ${messageOf(error)}`;
+    if (!reportFailure(sentence)) console.error(sentence);
     process.exit(1);
   }
 }

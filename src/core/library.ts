@@ -19,13 +19,19 @@ export type Library = { readonly [K in keyof typeof SYMBOLS]: Call<(typeof SYMBO
 
 let loaded: Library | undefined;
 
+/** Whether this is the static executable, whose start can do more (zig/static). */
+export function isStaticProgram(): boolean {
+  return typeof STRATOVIRT_CORE === "string";
+}
+
 /** The library, loaded at the first call. Throws when it is missing or from another build. */
 export function loadLibrary(): Library {
   loaded ??= openLibrary(libraryPath());
   return loaded;
 }
 
-function libraryPath(): string {
+/** Where the functions of the core, and in the static executable those of its start, are. */
+export function libraryPath(): string {
   if (typeof STRATOVIRT_CORE === "string") return STRATOVIRT_CORE;
   return resolve(import.meta.dir, "../../zig-out/lib/libstratovirt_core.so");
 }

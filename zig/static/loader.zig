@@ -3,20 +3,23 @@
 
 const std = @import("std");
 const core = @import("core");
+const daemon = @import("daemon.zig");
 
 /// The name that src/core/library.ts opens in a static build.
 const core_name = "builtin:core";
 
 const Entry = struct { name: []const u8, address: *const anyopaque };
 
-const entries = blk: {
-    const names = @typeInfo(core.api).@"struct".decl_names;
+const entries = entriesOf(core.api) ++ entriesOf(daemon.api);
+
+fn entriesOf(comptime api: type) [@typeInfo(api).@"struct".decl_names.len]Entry {
+    const names = @typeInfo(api).@"struct".decl_names;
     var table: [names.len]Entry = undefined;
     for (names, &table) |name, *entry| {
-        entry.* = .{ .name = name, .address = @ptrCast(&@field(core.api, name)) };
+        entry.* = .{ .name = name, .address = @ptrCast(&@field(api, name)) };
     }
-    break :blk table;
-};
+    return table;
+}
 
 var core_handle: u8 = 0;
 threadlocal var last_error: ?[*:0]const u8 = null;

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const daemon = @import("daemon.zig");
 const image = @import("image.zig");
 const runtime = &image.runtime_image;
 
@@ -25,11 +26,11 @@ fn start() callconv(.c) void {
     for (runtime.init_array[0..runtime.init_array_count]) |hook| callHook(hook);
 }
 
-/// The place for what must happen before the runtime has threads or beside its start: the fork of
-/// `-daemonize`, and a thread that opens /dev/kvm and creates the VM. `arguments[0]` is the name.
-/// No JavaScript exists yet and Bun's heap is not set up; libc, threads and system calls work.
+/// The place for what must happen before the runtime has threads or beside its start.
+/// `arguments[0]` is the name. No JavaScript exists yet and Bun's heap is not set up; libc, threads
+/// and system calls work.
 fn beforeRuntime(arguments: []const [*:0]const u8) void {
-    _ = arguments;
+    daemon.startIfAsked(arguments);
 }
 
 fn stop() callconv(.c) void {

@@ -1,0 +1,75 @@
+// A log file that turns over at 100 MiB or at a new day: PATH is written, PATH1 … PATH6 are older
+// (behaviour 1.11). A full disk costs lines, never the machine.
+
+import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { UserError } from "../errors.ts";
+
+const MODE = 0o640;
+const SIZE_MAX = 100 * 2 ** 20;
+const OLDER_COUNT = 6;
+
+export class LogFile {
+  readonly #path: string;
+  readonly #sizeMax: number;
+  #fd: number;
+  #size: number;
+  #day: number;
+
+  /** Appends to `path`; a UserError when it cannot be opened. */
+  constructor(path: string, sizeMax = SIZE_MAX) {
+    this.#path = path;
+    this.#sizeMax = sizeMax;
+    try {
+      this.#fd = open(path);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : error;
+      throw new UserError(
+        `The log file '${path}' (-D) cannot be opened (${code}); check the path.`,
+      );
+    }
+    const status = fstatSync(this.#fd);
+    this.#size = status.size;
+    this.#day = (status.size === 0 ? new Date() : status.mtime).getDate();
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  write(line: string, now: Date): void {
+    const bytes = new TextEncoder().encode(line);
+    try {
+      if (this.#size + bytes.length > this.#sizeMax || now.getDate() !== this.#day) {
+        this.#turnOver(now);
+      }
+      writeSync(this.#fd, bytes);
+      this.#size += bytes.length;
+    } catch {
+      // Nobody is left to tell: the next line tries again.
+    }
+  }
+
+  #turnOver(now: Date): void {
+    for (let age = OLDER_COUNT - 1; age >= 0; age -= 1) {
+      const from = age === 0 ? this.#path : `${this.#path}${age}`;
+      try {
+        renameSync(from, `${this.#path}${age + 1}`);
+      } catch {
+        // Younger than six turns: that file is not there yet.
+      }
+    }
+    const fd = open(this.#path);
+    closeSync(this.#fd);
+    this.#fd = fd;
+    this.#size = 0;
+    this.#day = now.getDate();
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function open(path: string): number {
+  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, MODE);
+}
