@@ -69,6 +69,22 @@ pub const Operation = enum(u32) {
     timer,
     file_lock,
     seccomp,
+    namespace_unshare,
+    namespace_join,
+    host_name,
+    mount,
+    unmount,
+    device_node,
+    process_clone,
+    cgroup_join,
+    pivot_root,
+    close_files,
+    resource_limit,
+    capability_bound,
+    capability_set,
+    user_ids,
+    no_new_privileges,
+    program_start,
 };
 
 /// Cause of the last error.Host of a core.

@@ -2,6 +2,11 @@
 
 test {
     _ = @import("lock.zig");
+    _ = @import("seccomp.zig");
+    _ = @import("seccomp_violation.zig");
+    _ = @import("host/jail.zig");
+    _ = @import("host/jail_arena.zig");
+    _ = @import("host/jail_enter.zig");
     _ = @import("kernel/system.zig");
     _ = @import("kernel/kvm.zig");
     _ = @import("memory/guest_memory.zig");
@@ -15,4 +20,9 @@ test {
     _ = @import("devices/platform/i8042.zig");
     _ = @import("devices/platform/power.zig");
     _ = @import("devices/platform/debug_port.zig");
+    _ = @import("virtio/queue_test.zig");
+    _ = @import("virtio/mmio_test.zig");
+    _ = @import("virtio/fuzz_queue.zig");
+    _ = @import("devices/virtio/blk_test.zig");
+    _ = @import("block/throttle.zig");
 }

@@ -1,0 +1,112 @@
+//! All vCPUs of a machine together: make, start, pause, resume, stop.
+
+const std = @import("std");
+const limits = @import("../limits.zig");
+const kvm = @import("../kernel/kvm.zig");
+const system = @import("../kernel/system.zig");
+const errors = @import("../errors.zig");
+const seccomp = @import("../seccomp.zig");
+const Vm = @import("../kernel/vm.zig").Vm;
+const Bus = @import("../bus/dispatch.zig").Bus;
+const Doorbell = @import("../io/doorbell.zig").Doorbell;
+const vcpu_module = @import("vcpu.zig");
+const cpuid = @import("x86_64/cpuid.zig");
+const state = @import("x86_64/state.zig");
+const Vcpu = vcpu_module.Vcpu;
+
+pub const Group = struct {
+    vcpus: [limits.vcpu_count_max]*Vcpu = undefined,
+    count: usize = 0,
+    /// Filter of vCPU threads, also of those made later.
+    filter: ?*const seccomp.Program = null,
+
+    pub fn all(self: *const Group) []const *Vcpu {
+        return self.vcpus[0..self.count];
+    }
+
+    pub fn at(self: *const Group, index: u32) errors.CoreError!*Vcpu {
+        return if (index < self.count) self.vcpus[index] else error.Invalid;
+    }
+
+    /// Makes the next vCPU with its CPUID, MSRs and local APIC pins.
+    pub fn create(
+        self: *Group,
+        allocator: std.mem.Allocator,
+        vm: *const Vm,
+        options: struct { topology: cpuid.Topology, bus: *const Bus, doorbell: *Doorbell },
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        if (self.count == self.vcpus.len) return error.Limit;
+        const index: u32 = @intCast(self.count);
+        const apic_id = options.topology.apicId(index);
+        const created = try vm.createVcpu(apic_id, failure);
+        const vcpu = allocator.create(Vcpu) catch {
+            system.unmap(@intFromPtr(created.mapped.ptr), created.mapped.len);
+            system.close(created.fd);
+            return error.OutOfMemory;
+        };
+        vcpu.* = .{
+            .index = index,
+            .apic_id = apic_id,
+            .fd = created.fd,
+            .run = @ptrCast(@alignCast(created.mapped.ptr)),
+            .mapped = created.mapped,
+            .bus = options.bus,
+            .doorbell = options.doorbell,
+        };
+        vcpu.confinement.ask(self.filter);
+        self.vcpus[index] = vcpu;
+        self.count += 1;
+        try state.setCpuid(vm.system_fd, vcpu.fd, .{
+            .topology = options.topology,
+            .apic_id = apic_id,
+            .tsc_deadline = vm.capabilities.tsc_deadline != 0,
+        }, failure);
+        try state.setMsrs(vcpu.fd, failure);
+        try state.setLocalPins(vcpu.fd, failure);
+    }
+
+    /// Starts the threads; they wait paused for `resumeAll`.
+    pub fn start(self: *Group, failure: *errors.Failure) errors.HostError!void {
+        try vcpu_module.installKickHandler(failure);
+        for (self.all()) |vcpu| try vcpu.start(failure);
+    }
+
+    /// Each thread installs the filter before it enters the guest the next time.
+    pub fn confine(self: *Group, program: ?*const seccomp.Program) void {
+        self.filter = program;
+        for (self.all()) |vcpu| vcpu.confinement.ask(program);
+    }
+
+    pub fn resumeAll(self: *Group) void {
+        for (self.all()) |vcpu| vcpu.ask(.run);
+    }
+
+    /// Brings every vCPU to rest within `limits.pause_wait_ns`; a parked one is at rest.
+    pub fn pauseAll(self: *Group, failure: *errors.Failure) errors.CoreError!void {
+        for (self.all()) |vcpu| vcpu.ask(.pause);
+        for (self.all()) |vcpu| vcpu.kick();
+        const deadline_ns = system.monotonicNs() + limits.pause_wait_ns;
+        for (self.all()) |vcpu| {
+            while (!vcpu.isAtRest()) {
+                if (system.monotonicNs() > deadline_ns) {
+                    failure.* = .{ .operation = .kvm_run, .value = vcpu.index };
+                    return error.Timeout;
+                }
+                vcpu.waitForRest(limits.kick_interval_ns);
+                vcpu.kick();
+            }
+        }
+    }
+
+    /// Ends all threads and frees all vCPUs.
+    pub fn destroy(self: *Group, allocator: std.mem.Allocator) void {
+        for (self.all()) |vcpu| vcpu.ask(.stop);
+        for (self.all()) |vcpu| {
+            vcpu.stop();
+            vcpu.close();
+            allocator.destroy(vcpu);
+        }
+        self.count = 0;
+    }
+};
