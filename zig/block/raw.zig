@@ -13,6 +13,7 @@ const Iovec = std.posix.iovec;
 
 /// Largest piece of a bounced transfer.
 const bounce_size = 1024 * 1024;
+const alignment_max = 64 * 1024;
 
 pub const Options = struct { fd: i32, request_alignment: u32, buffer_alignment: u32 };
 
@@ -28,7 +29,8 @@ pub const Image = struct {
     ) errors.CoreError!void {
         self.* = .{ .options = options };
         for ([_]u32{ options.request_alignment, options.buffer_alignment }) |alignment| {
-            if (alignment > 64 * 1024 or !std.math.isPowerOfTwo(alignment)) return error.Invalid;
+            if (alignment == 0 or alignment > alignment_max) return error.Invalid;
+            if (!std.math.isPowerOfTwo(alignment)) return error.Invalid;
         }
         if (options.request_alignment == 1 and options.buffer_alignment == 1) return;
         const mapped = system.map(.{ .size = bounce_size });

@@ -1,5 +1,5 @@
-//! A limit of requests a second: a bucket that leaks at the limit and holds one second of it, so that
-//! a quiet second may be followed by a burst of as many requests.
+//! A limit of requests a second: a bucket that leaks at the limit and holds one second of it, so
+//! that a quiet second may be followed by a burst of as many requests.
 
 const std = @import("std");
 const linux = std.os.linux;

@@ -54,7 +54,8 @@ pub const Loop = struct {
         if (!wake.ok()) return failure.set(.eventfd, wake.errno, 0);
         self.wake_fd = wake.fd();
         try self.control(linux.EPOLL.CTL_ADD, self.wake_fd, .readable, 0, failure);
-        self.thread = std.Thread.spawn(.{ .stack_size = limits.thread_stack_size }, runThread, .{self}) catch
+        const config: std.Thread.SpawnConfig = .{ .stack_size = limits.thread_stack_size };
+        self.thread = std.Thread.spawn(config, runThread, .{self}) catch
             return failure.set(.thread_spawn, system.EAGAIN, 0);
     }
 

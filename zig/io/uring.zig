@@ -1,5 +1,5 @@
-//! A thin io_uring: one ring, entries prepared in order and handed over by one call. The ring's file
-//! descriptor is readable while completions wait, so that epoll needs no eventfd beside it.
+//! A thin io_uring: one ring, entries prepared in order and handed over by one call. The ring's
+//! file descriptor is readable while completions wait, so that epoll needs no eventfd beside it.
 
 const std = @import("std");
 const linux = std.os.linux;

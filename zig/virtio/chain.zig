@@ -1,5 +1,5 @@
 //! Descriptor chains (virtio 1.2, sections 2.7.4 and 2.7.5): from a head to host views of the
-//! guest's buffers, readable ones first. Everything in a descriptor is the guest's word and checked.
+//! guest's buffers, readable ones first. What a descriptor says is the guest's word and checked.
 
 const std = @import("std");
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;

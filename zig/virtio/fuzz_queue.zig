@@ -20,6 +20,7 @@ pub fn run(seed: u64, iterations: u64) !void {
     var guest: Guest = undefined;
     try guest.init(parameters(random));
     defer guest.deinit();
+    guest.queue_index = @intCast(random.uintLessThan(u32, guest.block.params.queue_count));
     guest.start(features(random), ring_size);
     var other: OtherProcessor = .{ .guest = &guest, .seed = random.int(u64), .count = iterations };
     const thread = try std.Thread.spawn(.{}, OtherProcessor.run, .{&other});
@@ -100,8 +101,8 @@ fn behind(guest: *Guest) bool {
     const target = &guest.transport.device;
     target.work.lock();
     defer target.work.unlock();
-    if (!target.runnable(0)) return false;
-    return target.queues[0].state.next_available != guest.available_index;
+    if (!target.runnable(guest.queue_index)) return false;
+    return target.queues[guest.queue_index].state.next_available != guest.available_index;
 }
 
 fn broken(guest: *Guest) bool {
@@ -117,7 +118,8 @@ fn offerRandom(guest: *Guest, random: std.Random) void {
     const table = guest.bytes(test_guest.scratch_address, 256);
     const target = table[16 * random.uintLessThan(usize, 16) ..][0..16];
     @memcpy(target, std.mem.asBytes(&randomDescriptor(random)));
-    const head = if (random.uintLessThan(u32, 50) == 0) random.int(u16) else random.int(u16) % ring_size;
+    const wild = random.uintLessThan(u32, 50) == 0;
+    const head = if (wild) random.int(u16) else random.int(u16) % ring_size;
     guest.offerHead(head);
     if (random.boolean()) guest.kick();
 }

@@ -102,7 +102,8 @@ pub const Queue = struct {
             if (ahead > self.state.size) return error.AvailableIndex;
             self.seen_available = available;
         }
-        const head = @atomicLoad(u16, &self.available[2 + @as(usize, next & self.mask)], .monotonic);
+        const slot = 2 + @as(usize, next & self.mask);
+        const head = @atomicLoad(u16, &self.available[slot], .monotonic);
         if (head >= self.state.size) return error.DescriptorIndex;
         self.state.next_available = next +% 1;
         return head;

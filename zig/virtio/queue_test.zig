@@ -216,7 +216,12 @@ test "an indirect table is walked; a nested, chained, odd or unasked one is refu
     try expectError(error.Indirect, fixture.collect());
     fixture.set(0, .{ .address = table.address, .length = 33, .flags = indirect, .next = 0 });
     try expectError(error.Indirect, fixture.collect());
-    fixture.set(0, .{ .address = table.address, .length = 32, .flags = indirect | next, .next = 1 });
+    fixture.set(0, .{
+        .address = table.address,
+        .length = 32,
+        .flags = indirect | next,
+        .next = 1,
+    });
     try expectError(error.Indirect, fixture.collect());
 }
 

@@ -9,6 +9,7 @@ const errors = @import("../errors.zig");
 const mmio = @import("mmio.zig");
 const queue = @import("queue.zig");
 const system = @import("../kernel/system.zig");
+const AddOptions = @import("../memory/guest_memory.zig").AddOptions;
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
 const Line = @import("../bus/interrupt.zig").Line;
 const Loop = @import("../io/loop.zig").Loop;
@@ -35,6 +36,8 @@ pub const Guest = struct {
     block: blk.Block = undefined,
     transport: mmio.Mmio = undefined,
     disk_fd: i32 = -1,
+    /// The queue that is driven.
+    queue_index: u16 = 0,
     queue_size: u16 = 0,
     next_descriptor: u16 = 0,
     available_index: u16 = 0,
@@ -43,7 +46,8 @@ pub const Guest = struct {
     /// `params.fd` of -1: a memfd of `disk_size` bytes is made.
     pub fn init(self: *Guest, params: blk.Params) !void {
         self.* = .{};
-        _ = try self.memory.add(.{ .guest_address = memory_base, .size = memory_size }, &self.failure);
+        const memory: AddOptions = .{ .guest_address = memory_base, .size = memory_size };
+        _ = try self.memory.add(memory, &self.failure);
         self.line.fd = system.eventfd().fd();
         try self.loop.start("io-test", &self.failure);
         var given = params;
@@ -106,7 +110,7 @@ pub const Guest = struct {
         self.used_seen = 0;
         const rings = self.memory.slice(memory_base, 0x1_0000) orelse unreachable;
         @memset(rings, 0);
-        self.writeRegister(0x30, 0);
+        self.writeRegister(0x30, self.queue_index);
         self.writeRegister(0x38, queue_size);
         self.writeRegister(0x80, descriptors_address);
         self.writeRegister(0x90, available_address);
@@ -151,7 +155,7 @@ pub const Guest = struct {
     }
 
     pub fn kick(self: *Guest) void {
-        self.writeRegister(mmio.notify_offset, 0);
+        self.writeRegister(mmio.notify_offset, self.queue_index);
     }
 
     pub fn usedIndex(self: *Guest) u16 {

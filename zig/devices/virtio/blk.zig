@@ -161,8 +161,8 @@ pub const Block = struct {
     }
 
     /// Puts another file behind the disk (hot replace): what is in flight ends on the old one, the
-    /// guest is told by a config interrupt. Features, queues and flags stay as they were. Not on the
-    /// loop's thread; the caller closes the old file. After an error the old file stays.
+    /// guest is told by a config interrupt. Features, queues and flags stay as they were. After an
+    /// error the old file stays; else the caller may close it. Not on the loop's thread.
     pub fn replace(
         self: *Block,
         backend: Params,

@@ -5,7 +5,11 @@ const linux = std.os.linux;
 const blk_config = @import("blk_config.zig");
 const device = @import("../../virtio/device.zig");
 const engine = @import("../../io/engine.zig");
+const errors = @import("../../errors.zig");
 const test_guest = @import("../../virtio/test_guest.zig");
+const Block = @import("blk.zig").Block;
+const Loop = @import("../../io/loop.zig").Loop;
+const Params = blk_config.Params;
 
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
@@ -295,5 +299,42 @@ test "another file behind the disk is what the guest sees next" {
         try expectEqual(0, guest.request(0, 1, &.{target}));
         try expectEqual(0x77, guest.bytes(data, 1)[0]);
         try expectEqual(1, guest.request(0, 2, &.{target}));
+    }
+}
+
+test "each of several queues serves requests of its own" {
+    var guest: Guest = undefined;
+    try guest.init(.{ .queue_count = 4, .queue_size = 128 });
+    defer guest.deinit();
+    guest.negotiate(usual);
+    guest.queue_index = 2;
+    guest.setUpQueue(128);
+    guest.writeRegister(0x70, 15);
+    try expectEqual(0, guest.request(4, 0, &.{}));
+    var count: [2]u8 = undefined;
+    guest.transport.read(0x122, &count);
+    try expectEqual(4, std.mem.readInt(u16, &count, .little));
+    guest.writeRegister(0x30, 3);
+    try expectEqual(128, guest.readRegister(0x34));
+    guest.writeRegister(0x30, 4);
+    try expectEqual(0, guest.readRegister(0x34));
+}
+
+test "parameters that no device can have are refused" {
+    var failure: errors.Failure = .{};
+    var loop: Loop = .{};
+    var block: Block = undefined;
+    const wrong = [_]Params{
+        .{ .queue_count = 0 },
+        .{ .queue_count = 33 },
+        .{ .queue_size = 2 },
+        .{ .queue_size = 100 },
+        .{ .queue_size = 2048 },
+        .{ .capacity_bytes = std.math.maxInt(u64) },
+        .{ .request_alignment = 0 },
+        .{ .buffer_alignment = 3 },
+    };
+    for (wrong) |params| {
+        try std.testing.expectError(error.Invalid, block.init(params, &loop, &failure));
     }
 }
