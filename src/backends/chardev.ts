@@ -5,7 +5,7 @@ import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { UserError } from "../errors.ts";
 import type { ChardevConfig } from "../options/config.ts";
-import { openForUser } from "./file.ts";
+import { openForUser, removeOwnFile } from "./file.ts";
 import { unixAddress } from "./socket_address.ts";
 
 export interface Chardev {
@@ -89,7 +89,7 @@ function openSocket(core: Core, config: SocketConfig): Chardev {
   const fd = listenAt(core, path, id);
   return attach(core, id, { ...NONE, listenFd: fd }, () => {
     closeSync(fd);
-    rmSync(path, { force: true });
+    removeOwnFile(path);
   });
 }
 

@@ -1,7 +1,8 @@
 // -daemonize and -pidfile. The fork happens before the runtime starts (zig/static/daemon.zig); here
 // the machine tells the process that waits that it is up, or why it is not.
 
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { removeOwnFile } from "../backends/file.ts";
 import { isStaticProgram } from "../core/library.ts";
 import { reportToStarter } from "../core/static_program.ts";
 import { UserError } from "../errors.ts";
@@ -43,5 +44,5 @@ export function writePidfile(path: string): { close(): void } {
   }
   writeSync(fd, String(process.pid));
   closeSync(fd);
-  return { close: () => rmSync(path, { force: true }) };
+  return { close: () => removeOwnFile(path) };
 }
