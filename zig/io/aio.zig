@@ -1,6 +1,6 @@
-//! Linux native asynchronous I/O (io_submit and friends): calls and structures, no policy. Only with
-//! O_DIRECT files does the kernel run it asynchronously. Events are taken from the ring that the
-//! kernel maps at the context's address, as io_getevents does, but without a call.
+//! Linux native asynchronous I/O (io_submit and friends): calls and structures, no policy. Only
+//! with O_DIRECT files does the kernel run it asynchronously. Events are taken from the ring that
+//! the kernel maps at the context's address, as io_getevents does, but without a call.
 
 const std = @import("std");
 const linux = std.os.linux;
