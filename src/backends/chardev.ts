@@ -4,8 +4,9 @@ import { closeSync, constants, lstatSync, rmSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { UserError } from "../errors.ts";
+import { removeOwnFile } from "../files.ts";
 import type { ChardevConfig } from "../options/config.ts";
-import { openForUser, removeOwnFile } from "./file.ts";
+import { openForUser } from "./file.ts";
 import { unixAddress } from "./socket_address.ts";
 
 export interface Chardev {

@@ -1,6 +1,6 @@
 // Opens files of the user with one sentence for each way in which that can fail.
 
-import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { BootFile } from "../boot/plan.ts";
 import { UserError } from "../errors.ts";
 
@@ -41,15 +41,6 @@ function reasonOf(error: unknown): string {
       return "is a device that does not exist on this host; name another one.";
     default:
       return `cannot be opened (${code}).`;
-  }
-}
-
-/** Removes a file that this process made; one that is gone already is as good. */
-export function removeOwnFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Somebody else removed it.
   }
 }
 

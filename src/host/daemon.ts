@@ -2,10 +2,10 @@
 // the machine tells the process that waits that it is up, or why it is not.
 
 import { closeSync, openSync, writeSync } from "node:fs";
-import { removeOwnFile } from "../backends/file.ts";
 import { isStaticProgram } from "../core/library.ts";
 import { reportToStarter } from "../core/static_program.ts";
 import { UserError } from "../errors.ts";
+import { removeOwnFile } from "../files.ts";
 import type { ProcessConfig } from "../options/config.ts";
 
 const PIDFILE_MODE = 0o600;

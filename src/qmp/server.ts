@@ -3,6 +3,7 @@
 import { chmodSync, lstatSync, rmSync } from "node:fs";
 import type { Socket } from "bun";
 import { messageOf, UserError } from "../errors.ts";
+import { removeOwnFile } from "../files.ts";
 import type { QmpEndpoint } from "../options/config.ts";
 import type { CommandContext } from "./command.ts";
 import { commandTable } from "./commands/registry.ts";
@@ -123,7 +124,7 @@ export async function serveQmp(
     close() {
       listener.close();
       bound.stop(true);
-      if (unixPath !== undefined) rmSync(unixPath, { force: true });
+      if (unixPath !== undefined) removeOwnFile(unixPath);
     },
   };
 }
