@@ -1,0 +1,18 @@
+// Waits for a condition instead of for time.
+
+const TIMEOUT_MS = 10_000;
+/** For so long a condition is looked at in every turn of the event loop, then once a millisecond. */
+const EAGER_MS = 5;
+
+/** Resolves when `condition` holds; throws an error that names `what` after ten seconds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const started = performance.now();
+  while (!condition()) {
+    const waited = performance.now() - started;
+    if (waited > TIMEOUT_MS) throw new Error(`waited ${TIMEOUT_MS} ms for ${what}`);
+    await new Promise((resolve) => {
+      if (waited < EAGER_MS) setImmediate(resolve);
+      else setTimeout(resolve, 1);
+    });
+  }
+}
