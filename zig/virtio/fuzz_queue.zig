@@ -72,7 +72,7 @@ fn features(random: std.Random) u64 {
 }
 
 fn step(guest: *Guest, random: std.Random) void {
-    switch (random.uintLessThan(u32, 200)) {
+    switch (random.uintLessThan(u32, 201)) {
         0...29 => offerRandom(guest, random),
         30...149 => offerPlausible(guest, random),
         150...159 => guest.kick(),
@@ -82,10 +82,21 @@ fn step(guest: *Guest, random: std.Random) void {
         184...195 => settle(guest),
         196 => scribble(guest, random),
         197 => guest.transport.device.pause(),
+        198 => replaceDisk(guest, random),
         else => guest.transport.device.unpause(),
     }
     if (random.uintLessThan(u32, 4) != 0) settle(guest);
     if (broken(guest) and random.boolean()) guest.start(features(random), ring_size);
+}
+
+/// The same file again, with another engine, while requests run.
+fn replaceDisk(guest: *Guest, random: std.Random) void {
+    var backend = parameters(random);
+    backend.fd = guest.disk_fd;
+    backend.capacity_bytes = test_guest.disk_size;
+    guest.block.replace(backend, &guest.failure) catch |err| {
+        std.debug.panic("the disk could not be replaced: {t}", .{err});
+    };
 }
 
 /// Lets the device catch up with what was offered, unless it is not going to.
