@@ -1,7 +1,15 @@
 // -clean-resource: removes what a jail left, from what is there and not from what was asked for
 // at its start, so that it also works after the launcher was killed at any moment.
 
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { UserError } from "../errors.ts";
 import { controlMounts } from "./control_groups.ts";
@@ -14,16 +22,12 @@ import { jailRoot, jailsFolder } from "./plan.ts";
 const busyRetryCount = 100;
 const busyRetryMs = 10;
 
-/** A process whose root is the jail's, or that is in its control groups. */
-function findProcess(root: string, groups: readonly string[]): number | undefined {
-  for (const group of groups) {
-    const [first = ""] = readFileSync(`${group}/cgroup.procs`, "latin1").split("\n");
-    if (first !== "") return Number(first);
-  }
+/** Processes whose root is this folder, also through another mount of it. */
+export function processesWithRoot(root: string): number[] {
   const wanted = statSync(root, { throwIfNoEntry: false });
-  if (wanted === undefined) return undefined;
+  if (wanted === undefined) return [];
   const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  const found = processes.find((pid) => {
+  const inside = processes.filter((pid) => {
     try {
       const stats = statSync(`/proc/${pid}/root`);
       return stats.ino === wanted.ino && stats.dev === wanted.dev;
@@ -32,10 +36,17 @@ function findProcess(root: string, groups: readonly string[]): number | undefine
       return false;
     }
   });
-  return found === undefined ? undefined : Number(found);
+  return inside.map(Number).sort((a, b) => a - b);
 }
 
-function unmountWithin(root: string): void {
+function processInGroup(group: string): number | undefined {
+  const [first = ""] = readFileSync(`${group}/cgroup.procs`, "latin1").split("\n");
+  return first === "" ? undefined : Number(first);
+}
+
+function unmountWithin(path: string): void {
+  // The table has no links in its paths.
+  const root = realpathSync(path);
   const inside = () => readMounts().filter((mount) => isWithin(mount.target, root));
   // Later mounts are on top of earlier ones.
   for (const mount of inside().toReversed()) unmount(mount.target);
@@ -68,22 +79,23 @@ function removeGroup(path: string): void {
 export function cleanJail(program: string, name: string): boolean {
   requireRoot();
   const root = jailRoot(program, name);
-  const groups = controlMounts(readMounts())
-    .map((mount) => `${mount}/${basename(program)}/${name}`)
-    .filter((group) => existsSync(`${group}/cgroup.procs`));
-  const running = findProcess(root, groups);
+  const parents = controlMounts(readMounts())
+    .map((mount) => `${mount}/${basename(program)}`)
+    .filter((parent) => existsSync(parent));
+  const groups = parents.map((parent) => `${parent}/${name}`).filter((path) => existsSync(path));
+  const [running] = [...processesWithRoot(root), ...groups.flatMap((g) => processInGroup(g) ?? [])];
   if (running !== undefined) {
     throw new UserError(
       `The jail '${name}' is in use by process ${running}; end it before -clean-resource.`,
     );
   }
   const found = existsSync(root) || groups.length > 0;
-  unmountWithin(root);
-  rmSync(root, { recursive: true, force: true });
-  for (const group of groups) {
-    removeGroup(group);
-    removeIfEmpty(dirname(group));
+  if (existsSync(root)) {
+    unmountWithin(root);
+    rmSync(root, { recursive: true });
   }
+  groups.forEach(removeGroup);
+  parents.forEach(removeIfEmpty);
   removeIfEmpty(dirname(root));
   removeIfEmpty(jailsFolder);
   return found;

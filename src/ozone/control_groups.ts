@@ -44,8 +44,8 @@ export function findHierarchy(controller: Controller, mounts: readonly Mount[]):
   const list = `${unified[0]?.target}/cgroup.controllers does not list it`;
   const place = unified[0] === undefined ? "no cgroup file system is mounted with it" : list;
   throw new UserError(
-    `The cgroup controller '${controller}' is missing on this host: ${place}; enable it, or leave ` +
-      "out the -cgroup and -numa values that need it.",
+    `The cgroup controller '${controller}' is missing on this host: ${place}; enable it, or ` +
+      "leave out the -cgroup and -numa values that need it.",
   );
 }
 

@@ -5,6 +5,7 @@ import { describeOperation, JailCallError } from "./jail_calls.ts";
 import { describeStep, type Step } from "./step.ts";
 
 const reasons: Readonly<Record<string, string>> = {
+  E2BIG: "its arguments are too long",
   EACCES: "access is denied",
   EBUSY: "it is in use",
   EEXIST: "it exists",

@@ -16,6 +16,7 @@ pub fn main(init: std.process.Init.Minimal) u8 {
         if (std.mem.eql(u8, word, "-daemonize")) return daemonize();
         if (std.mem.eql(u8, word, "open")) openFile(arguments.next().?);
         if (std.mem.eql(u8, word, "write")) writeFile(arguments.next().?);
+        if (std.mem.eql(u8, word, "chmod")) changeMode(arguments.next().?);
         if (std.mem.eql(u8, word, "report")) report(init.environ.block);
         if (std.mem.eql(u8, word, "list")) listFolder(arguments.next().?);
         if (std.mem.eql(u8, word, "stat")) printStatus(arguments.next().?);
@@ -106,6 +107,11 @@ fn openFile(path: [:0]const u8) void {
     print("open {s} {s}\n", .{ path, @tagName(linux.errno(raw)) });
 }
 
+fn changeMode(path: [:0]const u8) void {
+    const raw = linux.fchmodat(linux.AT.FDCWD, path, 0o755);
+    print("chmod {s} {s}\n", .{ path, @tagName(linux.errno(raw)) });
+}
+
 fn writeFile(path: [:0]const u8) void {
     const raw = linux.open(path, .{ .ACCMODE = .WRONLY, .CREAT = true }, 0o600);
     print("write {s} {s}\n", .{ path, @tagName(linux.errno(raw)) });
@@ -172,6 +178,8 @@ fn daemonize() u8 {
     const raw = linux.fork();
     if (raw != 0) return if (failed(raw)) 1 else 0;
     _ = linux.setsid();
+    const null_device = linux.open("/dev/null", .{ .ACCMODE = .RDWR }, 0);
+    for (0..3) |fd| _ = linux.dup2(@intCast(null_device), @intCast(fd));
     writeFile("/daemon");
     return waitForSignal();
 }
