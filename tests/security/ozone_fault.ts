@@ -1,7 +1,7 @@
 // Runs ozone and fails one step of its plan, or kills the launcher before it:
 // `ozone_fault.ts fail|kill INDEX OPTION…`; the index after the last step is the program's start.
 
-import { ozone } from "../../src/ozone.ts";
+import { ozone } from "../../src/ozone/ozone.ts";
 
 const [how, index, ...argv] = process.argv.slice(2);
 let next = 0;
