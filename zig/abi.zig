@@ -34,6 +34,9 @@ pub const Pointer = table.Pointer;
 pub const CoreParams = extern struct {
     /// /dev/kvm, which stays the caller's; -1: a machine without KVM (accel=test).
     system_fd: i32,
+    /// A VM made early, with interrupt chips and first vCPU; -1 each: none.
+    vm_fd: i32,
+    vcpu_fd: i32,
     padding: u32 = 0,
     /// Where the new core's handle goes: eight bytes.
     handle: Pointer,
@@ -148,6 +151,7 @@ pub const named_types = .{
     .BlkParams = blk_config.Params,
     .EngineKind = engine.Kind,
     .VcpuState = vcpu_module.State,
+    .RouteKind = kernel_vm.Route.Kind,
     .JailLimit = jail.JailLimit,
 };
 
@@ -160,7 +164,12 @@ pub const api = struct {
     pub fn core_create(params: *const CoreParams) callconv(.c) Status {
         const failure: *errors.Failure = @ptrFromInt(@backingInt(params.failure));
         const handle: *usize = @ptrFromInt(@backingInt(params.handle));
-        const core = Core.create(params.system_fd, failure) catch |err| return errors.statusOf(err);
+        const early: ?Core.Early = if (params.vm_fd < 0) null else .{
+            .vm_fd = params.vm_fd,
+            .vcpu_fd = params.vcpu_fd,
+        };
+        const core = Core.create(params.system_fd, early, failure) catch |err|
+            return errors.statusOf(err);
         handle.* = @intFromPtr(core);
         return .ok;
     }
@@ -180,17 +189,26 @@ pub const api = struct {
         return .ok;
     }
 
-    pub fn vm_create_interrupt_chips(
-        core: *Core,
-        pages: *const kernel_vm.PrivatePages,
-    ) callconv(.c) Status {
+    /// PIC, IOAPIC, local APICs and PIT; nothing to do without KVM or when they were made early.
+    pub fn vm_create_interrupt_chips(core: *Core) callconv(.c) Status {
         const vm = core.vm orelse return .ok;
-        return done(vm.createInterruptChips(pages.*, &core.failure));
+        if (core.has_interrupt_chips) return .ok;
+        core.has_interrupt_chips = true;
+        return done(vm.createInterruptChips(kernel_vm.default_pages, &core.failure));
     }
 
-    pub fn vm_set_default_routes(core: *Core) callconv(.c) Status {
-        const vm = core.vm orelse return .ok;
-        return done(vm.setDefaultRoutes(&core.failure));
+    /// Replaces all interrupt routes by an array of Route.
+    pub fn vm_set_routes(
+        core: *Core,
+        routes: [*]const kernel_vm.Route,
+        count: u32,
+    ) callconv(.c) Status {
+        const vm = core.vm orelse return .unsupported;
+        for (routes[0..count]) |route| {
+            const kind = @backingInt(route.kind);
+            if (kind != 1 and kind != 2) return .invalid;
+        }
+        return done(vm.setRoutes(routes[0..count], &core.failure));
     }
 
     pub fn memory_add(core: *Core, params: *const MemoryParams) callconv(.c) Status {

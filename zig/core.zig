@@ -27,6 +27,7 @@ pub const allocator = std.heap.c_allocator;
 pub const Core = struct {
     /// Null with accel=test.
     vm: ?Vm = null,
+    has_interrupt_chips: bool = false,
     failure: errors.Failure = .{},
     memory: guest_memory.GuestMemory = .{},
     bus: Bus = .{},
@@ -43,12 +44,25 @@ pub const Core = struct {
     terminal: Terminal = .{},
     filters: seccomp.Filters = .{},
 
+    /// A VM that exists already, with its interrupt chips and first vCPU; the core takes it over.
+    pub const Early = struct { vm_fd: i32, vcpu_fd: i32 };
+
     /// `system_fd` is /dev/kvm and stays the caller's; -1 asks for a machine without KVM.
-    pub fn create(system_fd: i32, failure: *errors.Failure) errors.CoreError!*Core {
+    pub fn create(
+        system_fd: i32,
+        early: ?Early,
+        failure: *errors.Failure,
+    ) errors.CoreError!*Core {
         const self = allocator.create(Core) catch return error.OutOfMemory;
         self.* = .{};
         errdefer self.destroy();
-        if (system_fd >= 0) self.vm = try Vm.create(system_fd, failure);
+        if (early) |made| {
+            self.vm = Vm.adopt(system_fd, made.vm_fd);
+            self.vcpus.early_fd = made.vcpu_fd;
+            self.has_interrupt_chips = true;
+        } else if (system_fd >= 0) {
+            self.vm = try Vm.create(system_fd, failure);
+        }
         self.clock.virtual = self.vm == null;
         try self.doorbell.open(failure);
         _ = try self.addLoop("io0", failure);
@@ -58,7 +72,7 @@ pub const Core = struct {
     /// Threads end before what they use is freed.
     pub fn destroy(self: *Core) void {
         self.vcpus.destroy(allocator);
-        self.devices.destroyAll(self);
+        self.devices.destroyAll();
         for (self.chardevs[0..self.chardev_count]) |chardev| {
             chardev.stop();
             allocator.destroy(chardev);

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 7959793203898260;
+export const ABI_HASH = 6924495335978505;
 
 export const LIMITS = {
   noLine: 4294967295,
@@ -15,11 +15,13 @@ export const LIMITS = {
 } as const;
 
 export const CoreParamsLayout = {
-  size: 24,
+  size: 32,
   fields: {
     systemFd: { offset: 0, kind: "i32" },
-    handle: { offset: 8, kind: "pointer" },
-    failure: { offset: 16, kind: "pointer" },
+    vmFd: { offset: 4, kind: "i32" },
+    vcpuFd: { offset: 8, kind: "i32" },
+    handle: { offset: 16, kind: "pointer" },
+    failure: { offset: 24, kind: "pointer" },
   },
 } as const;
 
@@ -117,11 +119,21 @@ export const CapabilitiesLayout = {
   },
 } as const;
 
-export const PrivatePagesLayout = {
-  size: 16,
+export const RouteKind = {
+  pin: 1,
+  message: 2,
+} as const;
+export type RouteKind = (typeof RouteKind)[keyof typeof RouteKind];
+
+export const RouteLayout = {
+  size: 32,
   fields: {
-    identityMapAddress: { offset: 0, kind: "u64" },
-    tssAddress: { offset: 8, kind: "u64" },
+    gsi: { offset: 0, kind: "u32" },
+    kind: { offset: 4, kind: "u32" },
+    chip: { offset: 8, kind: "u32" },
+    pin: { offset: 12, kind: "u32" },
+    address: { offset: 16, kind: "u64" },
+    data: { offset: 24, kind: "u32" },
   },
 } as const;
 
@@ -483,8 +495,8 @@ export const SYMBOLS = {
   core_destroy: { args: ["ptr"], returns: "i32" },
   core_failure: { args: ["ptr", "ptr"], returns: "i32" },
   vm_capabilities: { args: ["ptr", "ptr"], returns: "i32" },
-  vm_create_interrupt_chips: { args: ["ptr", "ptr"], returns: "i32" },
-  vm_set_default_routes: { args: ["ptr"], returns: "i32" },
+  vm_create_interrupt_chips: { args: ["ptr"], returns: "i32" },
+  vm_set_routes: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   memory_add: { args: ["ptr", "ptr"], returns: "i32" },
   memory_read: { args: ["ptr", "ptr"], returns: "i32" },
   memory_write: { args: ["ptr", "ptr"], returns: "i32" },

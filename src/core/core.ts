@@ -16,8 +16,8 @@ import {
   MarksLayout,
   MemoryParamsLayout,
   type ModelKind,
-  PrivatePagesLayout,
   RegisterDumpLayout,
+  RouteLayout,
   type Space,
   Status,
   ThreadParamsLayout,
@@ -35,6 +35,7 @@ export type DeviceId = number;
 export type BlkParams = StructValue<typeof BlkParamsLayout>;
 export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
 export type Window = StructValue<typeof WindowParamsLayout>;
+export type Route = StructValue<typeof RouteLayout>;
 export type Topology = StructValue<typeof TopologyLayout>;
 export type EntryRegisters = StructValue<typeof EntryStateLayout>;
 
@@ -49,6 +50,13 @@ export interface NewDevice {
 
 const SYSTEM_FD_NONE = -1;
 
+/** Descriptors of a VM with its interrupt chips and of its first vCPU. */
+export interface EarlyVm {
+  readonly vmFd: number;
+  readonly vcpuFd: number;
+}
+const NO_EARLY_VM: EarlyVm = { vmFd: -1, vcpuFd: -1 };
+
 export class Core {
   readonly #library: Library;
   #handle: number;
@@ -58,13 +66,17 @@ export class Core {
     this.#handle = handle;
   }
 
-  /** `systemFd` is an open /dev/kvm; undefined makes a machine without KVM (accel=test). */
-  static create(systemFd?: number): Core {
+  /**
+   * `systemFd` is an open /dev/kvm; undefined makes a machine without KVM (accel=test). `early` is
+   * a VM that exists already.
+   */
+  static create(systemFd?: number, early: EarlyVm = NO_EARLY_VM): Core {
     const library = loadLibrary();
     const handle = new Uint8Array(8);
     const failure = new Uint8Array(FailureLayout.size);
     const params = encode(CoreParamsLayout, {
       systemFd: systemFd ?? SYSTEM_FD_NONE,
+      ...early,
       handle,
       failure,
     });
@@ -97,7 +109,6 @@ export class Core {
       | "memory_load"
       | "vcpu_create"
       | "vcpu_set_entry"
-      | "vm_create_interrupt_chips"
       | "seccomp_install",
     params: Uint8Array,
   ): void {
@@ -127,9 +138,15 @@ export class Core {
   }
 
   /** PIC, IOAPIC, local APICs and PIT in the kernel; before the first vCPU. */
-  createInterruptChips(pages: StructValue<typeof PrivatePagesLayout>): void {
-    this.#send("vm_create_interrupt_chips", encode(PrivatePagesLayout, pages));
-    this.#check("vm_set_default_routes", this.#library.vm_set_default_routes(this.#handle));
+  createInterruptChips(): void {
+    const status = this.#library.vm_create_interrupt_chips(this.#handle);
+    this.#check("vm_create_interrupt_chips", status);
+  }
+
+  /** Replaces all interrupt routes; those of a PC are there without. */
+  setRoutes(routes: readonly Route[]): void {
+    const bytes = encodeArray(RouteLayout, routes);
+    this.#check("vm_set_routes", this.#library.vm_set_routes(this.#handle, bytes, routes.length));
   }
 
   addMemory(params: StructValue<typeof MemoryParamsLayout>): void {

@@ -7,6 +7,7 @@ import { openDrive } from "../backends/drive.ts";
 import { openForUser } from "../backends/file.ts";
 import { ModelKind, Space } from "../core/abi.gen.ts";
 import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
+import { takeEarlyVm } from "../core/static_program.ts";
 import { describeBlk } from "../devices/virtio/blk.ts";
 import { ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
@@ -50,7 +51,7 @@ function build(config: Config, resources: Resources): Assembly {
       prealloc: 0,
     });
   }
-  core.createInterruptChips(microvm.INTERRUPT_CHIP_PAGES);
+  core.createInterruptChips();
   const iothreads = new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)]));
   const chardevs = openChardevs(core, config, resources);
   const devices = new DeviceBuilder(core);
@@ -63,11 +64,13 @@ function build(config: Config, resources: Resources): Assembly {
 
 function openCore(config: Config, resources: Resources): Core {
   if (config.machine.accel === "test") return own(Core.create(), resources);
-  const fd = openForUser("/dev/kvm", { what: "KVM", option: "accel=kvm", flags: "r+" });
+  const early = takeEarlyVm();
+  const systemFd =
+    early?.systemFd ?? openForUser("/dev/kvm", { what: "KVM", option: "accel=kvm", flags: "r+" });
   try {
-    return own(Core.create(fd), resources);
+    return own(Core.create(systemFd, early), resources);
   } finally {
-    resources.onClose(() => closeSync(fd));
+    resources.onClose(() => closeSync(systemFd));
   }
 }
 

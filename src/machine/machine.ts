@@ -6,7 +6,7 @@ import type { Log } from "../host/log.ts";
 import type { Config } from "../options/config.ts";
 import type { CpuInfo, MachineControl, QmpEvent, RunState } from "../qmp/machine_control.ts";
 import type { Assembly } from "./assemble.ts";
-import { describeFailure } from "./vcpu_report.ts";
+import { describeExits, describeFailure } from "./vcpu_report.ts";
 
 /** How a machine ended: SHUTDOWN's reason (QEMU's names), and the exit code of the process. */
 export interface Ending {
@@ -106,6 +106,7 @@ export class Machine implements MachineControl {
     if (this.#state === "shutdown") return;
     this.#state = "shutdown";
     this.#log.info(ending.sentence);
+    this.#logExits();
     this.#emit({ name: "SHUTDOWN", data: { guest: ending.byGuest, reason: ending.reason } });
     this.#ended.resolve(ending);
   }
@@ -169,6 +170,14 @@ export class Machine implements MachineControl {
         case "log":
           break;
       }
+    }
+  }
+
+  #logExits(): void {
+    const { machine, cpu } = this.#config;
+    if (machine.accel === "test" || machine.type === "none") return;
+    for (let index = 0; index < cpu.count; index += 1) {
+      this.#log.debug(describeExits(this.#assembly.core, index));
     }
   }
 

@@ -10,6 +10,15 @@ const EXIT_NAMES: Readonly<Record<number, string>> = {
   24: "KVM_EXIT_SYSTEM_EVENT",
 };
 
+/** What a vCPU left guest mode for; only its parks were answered by JavaScript. */
+export function describeExits(core: Core, index: number): string {
+  const { parkCount, pioExits, mmioExits, otherExits } = core.vcpuInfo(index);
+  return (
+    `vCPU ${index} exits: ${parkCount} parks, ${pioExits} port accesses, ` +
+    `${mmioExits} MMIO accesses, ${otherExits} others`
+  );
+}
+
 export function describeFailure(core: Core, index: number): string {
   const info = core.vcpuInfo(index);
   const cause =

@@ -64,7 +64,7 @@ pub const DeviceTable = struct {
             device.line.gsi = params.gsi;
             if (core.vm) |vm| device.line.fd = try vm.createIrqfd(params.gsi, &core.failure);
         }
-        errdefer closeLine(core, device);
+        errdefer closeLine(device);
         try initModel(core, device, params);
         self.slots[slot] = device;
         return @as(u32, self.generations[slot]) << slot_bits | @as(u32, @intCast(slot));
@@ -83,13 +83,16 @@ pub const DeviceTable = struct {
         const slot = id & (1 << slot_bits) - 1;
         self.slots[slot] = null;
         self.generations[slot] +%= 1;
-        free(core, device);
+        if (core.vm) |vm| if (device.line.fd >= 0) vm.removeIrqfd(device.line.fd, device.line.gsi);
+        free(device);
     }
 
-    pub fn destroyAll(self: *DeviceTable, core: *Core) void {
-        self.removeNotifies(core);
+    /// KVM lets go of notifies and lines when the machine itself goes: taking each away before
+    /// would wait for a grace period each time.
+    pub fn destroyAll(self: *DeviceTable) void {
+        self.notify_count = 0;
         for (&self.slots) |*slot| {
-            if (slot.*) |device| free(core, device);
+            if (slot.*) |device| free(device);
             slot.* = null;
         }
     }
@@ -198,13 +201,11 @@ fn initBlock(
     }, &core.failure);
 }
 
-fn closeLine(core: *Core, device: *Device) void {
-    if (device.line.fd < 0) return;
-    if (core.vm) |vm| vm.removeIrqfd(device.line.fd, device.line.gsi);
-    system.close(device.line.fd);
+fn closeLine(device: *Device) void {
+    if (device.line.fd >= 0) system.close(device.line.fd);
 }
 
-fn free(core: *Core, device: *Device) void {
+fn free(device: *Device) void {
     switch (device.model) {
         .virtio_mmio => |*transport| {
             transport.mmio.deinit();
@@ -213,6 +214,6 @@ fn free(core: *Core, device: *Device) void {
         .serial => |*serial| serial.detach(),
         .cmos, .i8042, .power, .debug_port => {},
     }
-    closeLine(core, device);
+    closeLine(device);
     core_module.allocator.destroy(device);
 }

@@ -35,6 +35,41 @@ pub const PrivatePages = extern struct {
     tss_address: u64,
 };
 
+/// The same place on every x86 board, below the local APIC's neighbours at the end of 4 GiB.
+pub const default_pages: PrivatePages = .{
+    .identity_map_address = 0xfef0_c000,
+    .tss_address = 0xfef0_d000,
+};
+
+/// Where one GSI goes: a pin of an interrupt chip (0 and 1 the PICs, 2 the IOAPIC), or a message.
+pub const Route = extern struct {
+    gsi: u32,
+    kind: Kind,
+    chip: u32,
+    pin: u32,
+    address: u64,
+    data: u32,
+    padding: u32 = 0,
+
+    pub const Kind = enum(u32) { pin = 1, message = 2 };
+
+    fn toKvm(self: Route) kvm.RoutingEntry {
+        var entry: kvm.RoutingEntry = .{ .gsi = self.gsi, .type = @backingInt(self.kind) };
+        switch (self.kind) {
+            .pin => {
+                entry.words[0] = self.chip;
+                entry.words[1] = self.pin;
+            },
+            .message => {
+                entry.words[0] = @truncate(self.address);
+                entry.words[1] = @intCast(self.address >> 32);
+                entry.words[2] = self.data;
+            },
+        }
+        return entry;
+    }
+};
+
 pub const Vm = struct {
     /// /dev/kvm.
     system_fd: i32,
@@ -43,6 +78,26 @@ pub const Vm = struct {
 
     /// Checks the host and makes an empty machine. `system_fd` stays the caller's.
     pub fn create(system_fd: i32, failure: *errors.Failure) errors.CoreError!Vm {
+        try checkHost(system_fd, failure);
+        const created = system.ioctl(system_fd, kvm.create_vm, 0);
+        if (!created.ok()) return failure.set(.kvm_create_vm, created.errno, 0);
+        return adopt(system_fd, created.fd());
+    }
+
+    /// Takes over a machine that `create` made on this host.
+    pub fn adopt(system_fd: i32, vm_fd: i32) Vm {
+        return .{
+            .system_fd = system_fd,
+            .vm_fd = vm_fd,
+            .capabilities = .{
+                .vcpu_count_max = checkExtension(system_fd, .max_vcpus),
+                .memory_slot_count = checkExtension(system_fd, .nr_memslots),
+                .tsc_deadline = checkExtension(system_fd, .tsc_deadline_timer),
+            },
+        };
+    }
+
+    fn checkHost(system_fd: i32, failure: *errors.Failure) errors.CoreError!void {
         const version = system.ioctl(system_fd, kvm.get_api_version, 0);
         if (!version.ok()) return failure.set(.kvm_api_version, version.errno, 0);
         if (version.value != kvm.api_version) {
@@ -53,17 +108,6 @@ pub const Vm = struct {
             failure.* = .{ .operation = .kvm_check_extension, .value = @backingInt(capability) };
             return error.Unsupported;
         }
-        const created = system.ioctl(system_fd, kvm.create_vm, 0);
-        if (!created.ok()) return failure.set(.kvm_create_vm, created.errno, 0);
-        return .{
-            .system_fd = system_fd,
-            .vm_fd = created.fd(),
-            .capabilities = .{
-                .vcpu_count_max = checkExtension(system_fd, .max_vcpus),
-                .memory_slot_count = checkExtension(system_fd, .nr_memslots),
-                .tsc_deadline = checkExtension(system_fd, .tsc_deadline_timer),
-            },
-        };
     }
 
     pub fn close(self: *Vm) void {
@@ -161,56 +205,43 @@ pub const Vm = struct {
         _ = try self.call(kvm.irq_line, @intFromPtr(&request), .kvm_irq_line, failure);
     }
 
-    /// KVM's default routes for a PC: each GSI below 16 to the PICs, each below 24 to the IOAPIC.
-    pub fn setDefaultRoutes(self: *const Vm, failure: *errors.Failure) errors.HostError!void {
-        const pic_pin_count = 16;
+    /// Replaces all interrupt routes. KVM_CREATE_IRQCHIP has set those of a PC: each GSI below 16
+    /// to the PICs and each below 24 to the IOAPIC. Setting routes waits for every reader of the
+    /// old ones, some milliseconds, so a machine without MSI leaves them alone.
+    pub fn setRoutes(
+        self: *const Vm,
+        routes: []const Route,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
         const Table = extern struct {
             header: kvm.RoutingHeader,
-            entries: [pic_pin_count + limits.ioapic_pin_count]kvm.RoutingEntry,
+            entries: [limits.gsi_count_max]kvm.RoutingEntry,
         };
-        var table: Table = .{ .header = .{ .count = 0 }, .entries = undefined };
-        for (0..pic_pin_count) |pin| {
-            // Pin 2 of the first PIC is the second one's output.
-            if (pin == 2) continue;
-            table.entries[table.header.count] = chipRoute(pin, pin / 8, pin % 8);
-            table.header.count += 1;
-        }
-        for (0..limits.ioapic_pin_count) |pin| {
-            // The PIT's interrupt is wired to pin 2; GSI 0 stays with the PIC alone.
-            if (pin == 0) continue;
-            const gsi = if (pin == 2) 0 else pin;
-            table.entries[table.header.count] = chipRoute(gsi, chip_ioapic, pin);
-            table.header.count += 1;
-        }
+        if (routes.len > limits.gsi_count_max) return error.Limit;
+        var table: Table = .{ .header = .{ .count = @intCast(routes.len) }, .entries = undefined };
+        for (routes, table.entries[0..routes.len]) |route, *entry| entry.* = route.toKvm();
         const argument = @intFromPtr(&table);
         _ = try self.call(kvm.set_gsi_routing, argument, .kvm_set_routing, failure);
     }
 
-    /// Returns the new vCPU's file descriptor and its mapped shared area.
-    pub fn createVcpu(
+    pub fn createVcpuDescriptor(
         self: *const Vm,
         apic_id: u32,
         failure: *errors.Failure,
-    ) errors.HostError!struct { fd: i32, mapped: []u8 } {
+    ) errors.HostError!i32 {
+        return (try self.call(kvm.create_vcpu, apic_id, .kvm_create_vcpu, failure)).fd();
+    }
+
+    /// The area that a vCPU shares with its thread.
+    pub fn mapVcpu(self: *const Vm, fd: i32, failure: *errors.Failure) errors.HostError![]u8 {
         const size = system.ioctl(self.system_fd, kvm.get_vcpu_mmap_size, 0);
-        if (!size.ok()) return failure.set(.kvm_vcpu_mmap_size, size.errno, apic_id);
-        const created = try self.call(kvm.create_vcpu, apic_id, .kvm_create_vcpu, failure);
-        errdefer system.close(created.fd());
-        const mapped = system.map(.{ .size = size.value, .fd = created.fd(), .shared = true });
-        if (!mapped.ok()) return failure.set(.kvm_map_run, mapped.errno, apic_id);
+        if (!size.ok()) return failure.set(.kvm_vcpu_mmap_size, size.errno, 0);
+        const mapped = system.map(.{ .size = size.value, .fd = fd, .shared = true });
+        if (!mapped.ok()) return failure.set(.kvm_map_run, mapped.errno, 0);
         const pointer: [*]u8 = @ptrFromInt(mapped.value);
-        return .{ .fd = created.fd(), .mapped = pointer[0..size.value] };
+        return pointer[0..size.value];
     }
 };
-
-const chip_ioapic = 2;
-
-fn chipRoute(gsi: usize, chip: usize, pin: usize) kvm.RoutingEntry {
-    var entry: kvm.RoutingEntry = .{ .gsi = @intCast(gsi), .type = kvm.RoutingEntry.type_irqchip };
-    entry.words[0] = @intCast(chip);
-    entry.words[1] = @intCast(pin);
-    return entry;
-}
 
 fn ioeventfdRequest(notify: Vm.Notify, flags: u32) kvm.Ioeventfd {
     return .{

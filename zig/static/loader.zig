@@ -4,13 +4,14 @@
 const std = @import("std");
 const core = @import("core");
 const daemon = @import("daemon.zig");
+const prepare = @import("prepare.zig");
 
 /// The name that src/core/library.ts opens in a static build.
 const core_name = "builtin:core";
 
 const Entry = struct { name: []const u8, address: *const anyopaque };
 
-const entries = entriesOf(core.api) ++ entriesOf(daemon.api);
+const entries = entriesOf(core.api) ++ entriesOf(daemon.api) ++ entriesOf(prepare.api);
 
 fn entriesOf(comptime api: type) [@typeInfo(api).@"struct".decl_names.len]Entry {
     const names = @typeInfo(api).@"struct".decl_names;

@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const daemon = @import("daemon.zig");
 const image = @import("image.zig");
+const prepare = @import("prepare.zig");
 const runtime = &image.runtime_image;
 
 export const start_hook: image.Hook linksection(".init_array") = &start;
@@ -31,6 +32,7 @@ fn start() callconv(.c) void {
 /// and system calls work.
 fn beforeRuntime(arguments: []const [*:0]const u8) void {
     daemon.startIfAsked(arguments);
+    prepare.startIfUseful(arguments);
 }
 
 fn stop() callconv(.c) void {

@@ -17,6 +17,8 @@ const Vcpu = vcpu_module.Vcpu;
 pub const Group = struct {
     vcpus: [limits.vcpu_count_max]*Vcpu = undefined,
     count: usize = 0,
+    /// The first vCPU's descriptor when it was made before this group; -1: it was not.
+    early_fd: i32 = -1,
     /// Filter of vCPU threads, also of those made later.
     filter: ?*const seccomp.Program = null,
 
@@ -39,18 +41,17 @@ pub const Group = struct {
         if (self.count == self.vcpus.len) return error.Limit;
         const index: u32 = @intCast(self.count);
         const apic_id = options.topology.apicId(index);
-        const created = try vm.createVcpu(apic_id, failure);
-        const vcpu = allocator.create(Vcpu) catch {
-            system.unmap(@intFromPtr(created.mapped.ptr), created.mapped.len);
-            system.close(created.fd);
-            return error.OutOfMemory;
-        };
+        const fd = try self.takeDescriptor(vm, apic_id, failure);
+        errdefer if (self.count == index) system.close(fd);
+        const mapped = try vm.mapVcpu(fd, failure);
+        errdefer if (self.count == index) system.unmap(@intFromPtr(mapped.ptr), mapped.len);
+        const vcpu = allocator.create(Vcpu) catch return error.OutOfMemory;
         vcpu.* = .{
             .index = index,
             .apic_id = apic_id,
-            .fd = created.fd,
-            .run = @ptrCast(@alignCast(created.mapped.ptr)),
-            .mapped = created.mapped,
+            .fd = fd,
+            .run = @ptrCast(@alignCast(mapped.ptr)),
+            .mapped = mapped,
             .bus = options.bus,
             .doorbell = options.doorbell,
         };
@@ -64,6 +65,19 @@ pub const Group = struct {
         }, failure);
         try state.setMsrs(vcpu.fd, failure);
         try state.setLocalPins(vcpu.fd, failure);
+    }
+
+    /// The first vCPU may have been made with the VM, early.
+    fn takeDescriptor(
+        self: *Group,
+        vm: *const Vm,
+        apic_id: u32,
+        failure: *errors.Failure,
+    ) errors.HostError!i32 {
+        const early = self.early_fd;
+        self.early_fd = -1;
+        if (early >= 0 and self.count == 0) return early;
+        return vm.createVcpuDescriptor(apic_id, failure);
     }
 
     /// Starts the threads; they wait paused for `resumeAll`.
@@ -108,5 +122,7 @@ pub const Group = struct {
             allocator.destroy(vcpu);
         }
         self.count = 0;
+        if (self.early_fd >= 0) system.close(self.early_fd);
+        self.early_fd = -1;
     }
 };

@@ -9,11 +9,6 @@ export function memoryLayout(sizeBytes: number): MemoryLayout {
   return { size: sizeBytes, gapStart: 3 * GIB, gapEnd: 4 * GIB };
 }
 
-export const INTERRUPT_CHIP_PAGES = {
-  identityMapAddress: 0xfef0_c000,
-  tssAddress: 0xfef0_d000,
-} as const;
-
 export const IO_APIC_ADDRESS = 0xfec0_0000;
 
 export const SERIAL = { port: 0x3f8, count: 8, irq: 4 } as const;

@@ -1,0 +1,58 @@
+//! The virtual machine that is made while the runtime starts: a thread that opens /dev/kvm and
+//! creates VM, interrupt chips and first vCPU, some milliseconds that would otherwise come after.
+//! It decides nothing: on any failure it leaves nothing, and the core does it all and says why.
+
+const std = @import("std");
+const linux = std.os.linux;
+const kernel = @import("core").kernel;
+
+/// What the thread made; -1 for each that is not there.
+pub const Prepared = extern struct { system_fd: i32 = -1, vm_fd: i32 = -1, vcpu_fd: i32 = -1 };
+
+var thread: ?std.Thread = null;
+var prepared: Prepared = .{};
+
+const stack_size = 128 * 1024;
+
+/// Functions that TypeScript finds beside the core's.
+pub const api = struct {
+    /// Waits for the thread and hands its descriptors over; a second call finds none.
+    pub fn prepared_take(out: *Prepared) callconv(.c) i32 {
+        if (thread) |running| running.join();
+        thread = null;
+        out.* = prepared;
+        prepared = .{};
+        return if (out.vm_fd >= 0) 1 else 0;
+    }
+};
+
+/// A command line that names a kernel and no other accelerator will need a VM.
+pub fn startIfUseful(arguments: []const [*:0]const u8) void {
+    var has_kernel = false;
+    for (arguments) |argument| {
+        const text = std.mem.span(argument);
+        if (std.mem.eql(u8, text, "-kernel")) has_kernel = true;
+        if (std.mem.eql(u8, text, "test") or std.mem.indexOf(u8, text, "accel=test") != null) return;
+        if (std.mem.eql(u8, text, "--")) return;
+    }
+    if (!has_kernel) return;
+    thread = std.Thread.spawn(.{ .stack_size = stack_size }, prepare, .{}) catch null;
+}
+
+fn prepare() void {
+    const flags: linux.O = .{ .ACCMODE = .RDWR, .CLOEXEC = true };
+    const opened = linux.openat(linux.AT.FDCWD, "/dev/kvm", flags, 0);
+    if (linux.errno(opened) != .SUCCESS) return;
+    const system_fd: i32 = @intCast(opened);
+    var failure: kernel.Failure = .{};
+    var vm = kernel.Vm.create(system_fd, &failure) catch return closeAll(&.{system_fd});
+    vm.createInterruptChips(kernel.default_pages, &failure) catch
+        return closeAll(&.{ vm.vm_fd, system_fd });
+    const vcpu_fd = vm.createVcpuDescriptor(0, &failure) catch
+        return closeAll(&.{ vm.vm_fd, system_fd });
+    prepared = .{ .system_fd = system_fd, .vm_fd = vm.vm_fd, .vcpu_fd = vcpu_fd };
+}
+
+fn closeAll(descriptors: []const i32) void {
+    for (descriptors) |fd| _ = linux.close(fd);
+}
