@@ -150,8 +150,21 @@ function bindSource(step: Step & { kind: "bindSource" }, progress: Progress): vo
     makeEmptyFile(target, progress);
   }
   bind(source, target, 0, progress);
+  giveSource(target, owner, progress);
+}
+
+/** Gives the host's own file to the jail's user, as upstream does; the mode stays. */
+function giveSource(target: string, owner: Owner, progress: Progress): void {
   const before = statSync(target);
-  chownSync(target, owner.uid, owner.gid);
+  if (before.uid === owner.uid && before.gid === owner.gid) return;
+  try {
+    chownSync(target, owner.uid, owner.gid);
+  } catch (error) {
+    // A kernel image on read-only storage may still be readable for all.
+    if (codeOf(error) !== "EROFS") throw error;
+    progress.warn(`${target} keeps its owner, since its file system is read-only.`);
+    return;
+  }
   progress.undo(() => chownSync(target, before.uid, before.gid));
 }
 

@@ -1,7 +1,7 @@
 // ozone from outside and, by a probe, from inside its jail. Needs root.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, readlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync } from "node:fs";
 import { processesWithRoot } from "../../src/ozone/clean.ts";
 import { until, World } from "./ozone_world.ts";
 
@@ -95,6 +95,25 @@ describe.skipIf(!isRoot)("ozone", () => {
       "open /disk SUCCESS",
       "stat /etc missing",
     ]);
+  });
+
+  test("opens its devices and program where the folder of jails allows neither", async () => {
+    const setup = "mount -t tmpfs -o nodev,noexec none /srv";
+    const options = [...world.options("jail"), "--", "open", "/dev/null"];
+    const { out } = await world.runIn(["-m"], setup, options);
+    expect(out).toContain("open /dev/null SUCCESS");
+  });
+
+  test("leaves a source on read-only storage to its owner, and says so", async () => {
+    const folder = `${world.folder}/image`;
+    mkdirSync(folder);
+    const setup = `mount --bind ${folder} ${folder} && mount -o remount,ro,bind ${folder}`;
+    const options = [...world.options("jail"), "-source", folder];
+    const words = ["--", "stat", "/image", "write", "/image/new"];
+    const { out, error } = await world.runIn(["-m"], setup, [...options, ...words]);
+    expect(error).toContain("image keeps its owner, since its file system is read-only.");
+    expect(out).toContain("stat /image 0:0 40755");
+    expect(out).toContain("write /image/new ROFS");
   });
 
   test("keeps the named capabilities in all five sets", async () => {
