@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 6924495335978505;
+export const ABI_HASH = 6912516345948345;
 
 export const LIMITS = {
   noLine: 4294967295,
@@ -193,7 +193,7 @@ export const ModelKind = {
   i8042: 2,
   power: 3,
   debugPort: 4,
-  virtioMmioBlk: 5,
+  virtioBlk: 5,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 

@@ -31,7 +31,7 @@ export function describeDisk(fd: number, capacityBytes: number, options: DiskOpt
     serial: new Uint8Array(20),
     ...params,
   });
-  return { model: ModelKind.virtioMmioBlk, gsi, iothread, details };
+  return { model: ModelKind.virtioBlk, gsi, iothread, details };
 }
 
 /** Makes a file of these bytes and describes a disk on it; the machine closes it. */

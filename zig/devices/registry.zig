@@ -10,7 +10,7 @@ const I8042 = @import("platform/i8042.zig").I8042;
 const power = @import("platform/power.zig");
 const DebugPort = @import("platform/debug_port.zig").DebugPort;
 const Mmio = @import("../virtio/mmio.zig").Mmio;
-const Block = @import("virtio/blk.zig").Block;
+const Body = @import("virtio/body.zig").Body;
 
 /// Models as TypeScript names them.
 pub const ModelKind = enum(u32) {
@@ -19,7 +19,7 @@ pub const ModelKind = enum(u32) {
     i8042 = 2,
     power = 3,
     debug_port = 4,
-    virtio_mmio_blk = 5,
+    virtio_blk = 5,
 };
 
 pub const Model = union(enum) {
@@ -32,7 +32,7 @@ pub const Model = union(enum) {
 };
 
 /// A virtio device behind its registers.
-pub const Transport = struct { mmio: Mmio, block: Block };
+pub const Transport = struct { mmio: Mmio, body: Body };
 
 /// One device of the machine. It keeps its address for life: sources and windows point at it.
 pub const Device = struct {

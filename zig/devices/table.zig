@@ -12,9 +12,8 @@ const address_map = @import("../bus/address_map.zig");
 const registry = @import("registry.zig");
 const Device = registry.Device;
 const Cmos = @import("platform/cmos.zig").Cmos;
-const blk_config = @import("virtio/blk_config.zig");
+const body = @import("virtio/body.zig");
 const mmio = @import("../virtio/mmio.zig");
-const Loop = @import("../io/loop.zig").Loop;
 
 /// An address of TypeScript's memory: a typed array on that side.
 pub const Pointer = enum(usize) { _ };
@@ -30,6 +29,9 @@ pub const DeviceParams = extern struct {
     details: Pointer,
     details_size: u64,
 };
+
+/// Above every model's parameter struct.
+const details_size_max = 64 * 1024;
 
 pub const no_line = std.math.maxInt(u32);
 pub const no_chardev = std.math.maxInt(u32);
@@ -175,29 +177,32 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .i8042 => device.model = .{ .i8042 = .{} },
         .power => device.model = .{ .power = .{} },
         .debug_port => device.model = .{ .debug_port = .{ .clock = &core.clock } },
-        .virtio_mmio_blk => {
-            if (params.details_size != @sizeOf(blk_config.Params)) return error.Invalid;
-            const details: *const blk_config.Params = @ptrFromInt(@backingInt(params.details));
-            try initBlock(core, device, try core.loopAt(params.iothread), details);
-        },
+        .virtio_blk => try initVirtio(core, device, .blk, params),
     }
 }
 
-fn initBlock(
+fn initVirtio(
     core: *Core,
     device: *Device,
-    loop: *Loop,
-    params: *const blk_config.Params,
+    kind: body.Kind,
+    params: *const DeviceParams,
 ) errors.CoreError!void {
+    const loop = try core.loopAt(params.iothread);
+    if (params.details_size > details_size_max) return error.Limit;
+    const details: [*]const u8 = @ptrFromInt(@backingInt(params.details));
     device.model = .{ .virtio_mmio = undefined };
     const transport = &device.model.virtio_mmio;
-    try transport.block.init(params.*, loop, &core.failure);
-    errdefer transport.block.deinit();
+    try transport.body.init(.{
+        .kind = kind,
+        .details = details[0..params.details_size],
+        .loop = loop,
+    }, &core.failure);
+    errdefer transport.body.deinit();
     try transport.mmio.init(.{
         .memory = &core.memory,
         .loop = loop,
         .interrupt = .{ .line = &device.line },
-        .model = .{ .blk = &transport.block },
+        .model = transport.body.model(),
     }, &core.failure);
 }
 
@@ -209,7 +214,7 @@ fn free(device: *Device) void {
     switch (device.model) {
         .virtio_mmio => |*transport| {
             transport.mmio.deinit();
-            transport.block.deinit();
+            transport.body.deinit();
         },
         .serial => |*serial| serial.detach(),
         .cmos, .i8042, .power, .debug_port => {},

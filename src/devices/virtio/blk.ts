@@ -30,7 +30,7 @@ export function describeBlk(
     iopsLimit: 0,
     serial,
   });
-  return { model: ModelKind.virtioMmioBlk, gsi: place.gsi, iothread: place.iothread, details };
+  return { model: ModelKind.virtioBlk, gsi: place.gsi, iothread: place.iothread, details };
 }
 
 function engineOf(drive: DriveConfig): EngineKind {

@@ -1,0 +1,56 @@
+//! The virtio models as values: what a device slot holds beside the registers that lead to it. A new
+//! model adds its kind, its field and its line in `init`.
+
+const std = @import("std");
+const errors = @import("../../errors.zig");
+const Loop = @import("../../io/loop.zig").Loop;
+const Model = @import("../../virtio/model.zig").Model;
+const blk_config = @import("blk_config.zig");
+const blk = @import("blk.zig");
+
+pub const Kind = enum { blk };
+
+pub const Body = union(Kind) {
+    blk: blk.Block,
+
+    pub const Options = struct {
+        kind: Kind,
+        /// The model's own parameter struct, as TypeScript encoded it.
+        details: []const u8,
+        loop: *Loop,
+    };
+
+    /// `self` stays at one address until `deinit`. Errors: Invalid (details of another model), and
+    /// those of the model.
+    pub fn init(
+        self: *Body,
+        options: Options,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        switch (options.kind) {
+            .blk => {
+                self.* = .{ .blk = undefined };
+                const params = try paramsOf(blk_config.Params, options.details);
+                try self.blk.init(params, options.loop, failure);
+            },
+        }
+    }
+
+    pub fn deinit(self: *Body) void {
+        switch (self.*) {
+            inline else => |*held| held.deinit(),
+        }
+    }
+
+    /// The model as a transport drives it.
+    pub fn model(self: *Body) Model {
+        return switch (self.*) {
+            .blk => |*block| .{ .blk = block },
+        };
+    }
+};
+
+fn paramsOf(comptime Params: type, details: []const u8) error{Invalid}!Params {
+    if (details.len != @sizeOf(Params)) return error.Invalid;
+    return std.mem.bytesToValue(Params, details);
+}
