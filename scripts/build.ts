@@ -11,7 +11,7 @@ import { ROOT } from "./static/paths.ts";
 import { buildProgram } from "./static/program.ts";
 
 /** Where the executables of an architecture are written. */
-export function outputFolder(architecture: ArchitectureName): string {
+function outputFolder(architecture: ArchitectureName): string {
   return architecture === "x86_64" ? join(ROOT, "dist") : join(ROOT, "dist", architecture);
 }
 

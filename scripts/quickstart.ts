@@ -58,9 +58,9 @@ async function copyToLab(images: GuestImages): Promise<GuestImages> {
 async function runMachine(
   argv: string[],
   where: HostVerdict,
-  interactive: boolean,
+  mode: "joined" | "scripted",
 ): Promise<{ code: number; output: string }> {
-  if (!where.able && interactive) {
+  if (!where.able && mode === "joined") {
     const stdin = Bun.stdin.stream();
     const { code } = await labRunHere(argv, { stdin, terminal: terminalSize(), cwd: "/" });
     return { code, output: "" };
@@ -71,8 +71,9 @@ async function runMachine(
   }
   const [program = executable, ...words] = argv;
   const child = Bun.spawn([program, ...words], {
-    stdio: interactive ? ["inherit", "inherit", "inherit"] : ["ignore", "pipe", "inherit"],
-    ...(!interactive && { timeout: bootTimeoutMs }),
+    ...(mode === "joined"
+      ? { stdio: ["inherit", "inherit", "inherit"] }
+      : { stdio: ["ignore", "pipe", "inherit"], timeout: bootTimeoutMs }),
   });
   const output = child.stdout === undefined ? "" : await new Response(child.stdout).text();
   return { code: await child.exited, output };
@@ -97,12 +98,13 @@ async function main(): Promise<number> {
     disk = images.disk;
   }
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
+  const mode = interactive ? "joined" : "scripted";
   const append = kernelArguments(interactive ? {} : { script: session });
   const program = where.able ? executable : join(labFolder, basename(executable));
   const argv = machine(program, images, disk, append);
   console.log(`Stages: ${stages.summary()}.`);
   console.log("To leave the guest: poweroff, or Ctrl-A x.");
-  const { code, output } = await stages.run("guest", () => runMachine(argv, where, interactive));
+  const { code, output } = await stages.run("guest", () => runMachine(argv, where, mode));
   process.stdout.write(output);
   console.log(`Stages: ${stages.summary()}.`);
   if (interactive || (code === 0 && output.includes("script ended with 0"))) return code;

@@ -3,6 +3,6 @@
 export { LabError } from "./connection.ts";
 export { labDown, labUp } from "./host.ts";
 export { type HostVerdict, hostCanRunLinux, probeProgram } from "./probe.ts";
-export { type LabCommand, type LabRunOptions, type LabRunResult, labRun, labStart } from "./run.ts";
+export { labRun, labStart } from "./run.ts";
 export { labShare, labState, runningPid } from "./state.ts";
-export { labRunHere, terminalSize } from "./terminal.ts";
+export { labRunHere } from "./terminal.ts";

@@ -116,7 +116,7 @@ pub fn main() void {
     cpuid.count = cpuid.entries.len;
     _ = call(kvm, get_supported_cpuid, @intFromPtr(&cpuid));
     _ = call(vcpu, set_cpuid, @intFromPtr(&cpuid));
-    enterLongMode(vcpu, hasXsave());
+    enterLongMode(vcpu, if (hasXsave()) control_4_base | control_4_xsave else control_4_base);
     execute(vcpu, state);
 }
 
@@ -156,14 +156,19 @@ fn fill(memory: [*]u8) void {
     @memcpy(memory[code_address..][0..payload.len], &payload);
 }
 
-fn enterLongMode(vcpu: linux.fd_t, xsave: bool) void {
+/// CR4: PAE, OSFXSR and OSXMMEXCPT.
+const control_4_base = 0x620;
+/// CR4: OSXSAVE.
+const control_4_xsave = 0x40000;
+
+fn enterLongMode(vcpu: linux.fd_t, control_4: u64) void {
     var special: SpecialRegisters = undefined;
     _ = call(vcpu, get_special_registers, @intFromPtr(&special));
     special.cs = .{ .selector = 8, .kind = 11, .default_size = 0, .long = 1 };
     special.data = @splat(.{ .selector = 16, .kind = 3, .default_size = 1, .long = 0 });
     special.cr0 = 0x80050033; // PG AM WP NE ET MP PE
     special.cr3 = 0x1000;
-    special.cr4 = if (xsave) 0x40620 else 0x620; // PAE OSFXSR OSXMMEXCPT and OSXSAVE
+    special.cr4 = control_4;
     special.efer = 0x500; // LME LMA
     _ = call(vcpu, set_special_registers, @intFromPtr(&special));
     const registers: Registers = .{ .rip = code_address, .rflags = 2 };

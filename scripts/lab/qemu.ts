@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { HostImages } from "./images.ts";
 import type { LabState } from "./state.ts";
 
-export const agentPort = 1;
+const agentPort = 1;
 const network = { net: "100.115.92.0/24", gateway: "100.115.92.2", address: "100.115.92.15" };
 
 // A family that AMD's erratum 400 does not name avoids the kernel's idle workaround; without

@@ -40,7 +40,7 @@ export async function debianKernel(meta: string, refresh = false): Promise<Debia
  * The ELF in a bzImage. Linux x86 boot protocol: setup_sects at 0x1f1, payload_offset at 0x248 and
  * payload_length at 0x24c; the last four bytes of the payload are its size uncompressed, not data.
  */
-export async function extractVmlinux(bzImage: string): Promise<Uint8Array> {
+async function extractVmlinux(bzImage: string): Promise<Uint8Array> {
   const bytes = await Bun.file(bzImage).bytes();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 0x250 || view.getUint32(0x202, true) !== 0x53726448) {

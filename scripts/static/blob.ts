@@ -10,7 +10,7 @@ import { ROOT, ZIG_CACHE } from "./paths.ts";
 import { readElf } from "./runtime_package.ts";
 import { hashInputs, makeOnce } from "./stamp.ts";
 
-export const ZIG_VERSION = "0.17.1";
+const ZIG_VERSION = "0.17.1";
 
 const ZIG = ["python3", "-m", "ziglang"];
 const VARIABLES = { ZIG_GLOBAL_CACHE_DIR: ZIG_CACHE, ZIG_LOCAL_CACHE_DIR: ZIG_CACHE };

@@ -13,7 +13,7 @@ import {
 } from "./elf.ts";
 
 /** Where the blob is linked: above everything that Bun's own image can occupy. */
-export const BLOB_ADDRESS = 0x1000_0000;
+const BLOB_ADDRESS = 0x1000_0000;
 
 /** The section of the blob that holds the resolved address of each import, in import order. */
 export const IMPORT_SECTION = ".runtime_imports";

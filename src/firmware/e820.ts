@@ -17,7 +17,7 @@ export interface AddressRange {
 }
 
 /** Address range types (ACPI 6.5 table 15.4), equal in the zero page and in PVH's memory map. */
-export const E820_TYPE = { ram: 1, reserved: 2 } as const;
+const E820_TYPE = { ram: 1, reserved: 2 } as const;
 
 /** One line of the memory map. */
 export interface E820Entry extends AddressRange {

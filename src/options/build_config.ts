@@ -87,7 +87,7 @@ function buildDrive(source: string): DriveConfig {
  * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free) and one
  * queue a processor. `takenIds` holds the ids of all other devices.
  */
-export function resolveDevice(
+function resolveDevice(
   device: DeviceValues,
   takenIds: ReadonlySet<string>,
   cpuCount: number,

@@ -5,7 +5,7 @@ import type { Config, DeviceConfig } from "./config.ts";
 import { serialChardevId } from "./consoles.ts";
 import { didYouMean } from "./suggest.ts";
 
-export const maxIothreads = 8;
+const maxIothreads = 8;
 
 interface Named {
   readonly id: string;

@@ -3,7 +3,7 @@
 
 import type { chardevVariants, serialVariants } from "./declarations/backends.ts";
 import type { deviceVariants } from "./declarations/devices.ts";
-import type { SupportedName, VariantValues } from "./schema.ts";
+import type { VariantValues } from "./schema.ts";
 import type { CpuTopology } from "./topology.ts";
 
 export interface MachineConfig {
@@ -44,8 +44,6 @@ export interface IothreadConfig {
 export type ChardevConfig = VariantValues<typeof chardevVariants, "backend">;
 
 export type SerialValue = VariantValues<typeof serialVariants, "backend">;
-
-export type DeviceDriver = SupportedName<typeof deviceVariants>;
 
 type Resolved<T> = T extends { readonly id: unknown }
   ? Omit<T, "id" | "numQueues"> & { readonly id: string } & (T extends {

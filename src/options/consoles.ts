@@ -20,11 +20,7 @@ function checkSocket(owner: string, chardev: { readonly path: string | undefined
 }
 
 /** The chardev with an id, or a UserError that names who asked for it. */
-export function findChardev(
-  owner: string,
-  chardevs: readonly ChardevConfig[],
-  id: string,
-): ChardevConfig {
+function findChardev(owner: string, chardevs: readonly ChardevConfig[], id: string): ChardevConfig {
   const found = chardevs.find((chardev) => chardev.id === id);
   if (found !== undefined) return found;
   const known = chardevs.map((chardev) => chardev.id);

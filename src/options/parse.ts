@@ -22,7 +22,7 @@ export interface Entry {
 }
 
 /** The property name of a key: queue-size is queueSize. */
-export function camelCase(key: string): string {
+function camelCase(key: string): string {
   return key.replace(/[-_.]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 

@@ -75,8 +75,6 @@ export type OptionSchema = OptionCommon &
     | { readonly shape: "ignored" }
   );
 
-export type OptionShape = OptionSchema["shape"];
-
 /** `queue-size`, `max_outputs` and `throttling.iops-total` in camelCase. */
 export type Camel<S> = S extends `${infer Head}${"-" | "_" | "."}${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail> & string>}`

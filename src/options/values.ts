@@ -59,7 +59,7 @@ function expectedInteger(type: IntegerType): string {
 }
 
 /** Bytes from text like 256, 256M or 1g; undefined when it is no size. Without unit it is MiB. */
-export function parseSize(source: string): number | undefined {
+function parseSize(source: string): number | undefined {
   const match = /^(\d{1,15})([KMG]?)$/i.exec(source);
   if (match === null) return undefined;
   const bytes = Number(match[1]) * (unitBytes[(match[2] || "M").toUpperCase()] ?? Number.NaN);

@@ -1,6 +1,6 @@
 // The shapes of QMP messages: greeting, replies, errors, events (behaviour 2.1).
 
-export const errorClasses = [
+const errorClasses = [
   "GenericError",
   "CommandNotFound",
   "DeviceNotActive",
@@ -28,7 +28,7 @@ export function versionObject(version: string) {
 }
 
 /** One message with its line end. */
-export function encode(message: unknown): string {
+function encode(message: unknown): string {
   return `${JSON.stringify(message)}\r\n`;
 }
 

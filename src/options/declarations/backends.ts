@@ -78,7 +78,7 @@ const netdevKeys = {
   queues: { type: integer(1, 16), help: "pairs of queues", default: 1 },
 } as const satisfies Keys;
 
-export const netdevVariants = {
+const netdevVariants = {
   tap: {
     help: "a tap interface of the host",
     keys: {

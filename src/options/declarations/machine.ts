@@ -4,10 +4,10 @@ import type { Keys, OptionSchema, Variants } from "../schema.ts";
 import { boolean, choice, id, integer, numberList, path, size, text } from "../schema.ts";
 
 const GiB = 1024 ** 3;
-export const memoryLimits = { min: 128 * 1024 ** 2, max: 512 * GiB } as const;
+const memoryLimits = { min: 128 * 1024 ** 2, max: 512 * GiB } as const;
 export const maxCpuCount = 254;
 
-export const acceleratorType = choice("kvm", "kvm:tcg", "test");
+const acceleratorType = choice("kvm", "kvm:tcg", "test");
 
 export const machineKeys = {
   type: {

@@ -5,6 +5,8 @@ import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
 
-export const allCommands = [...lifeCycleCommands, ...introspectionCommands, ...inventoryCommands];
-
-export const commandTable = new CommandTable(allCommands);
+export const commandTable = new CommandTable([
+  ...lifeCycleCommands,
+  ...introspectionCommands,
+  ...inventoryCommands,
+]);

@@ -30,14 +30,17 @@ pub const Kinds = struct { single: usize, multiple: usize };
 /// A subobject: an address and the type seen there.
 const Place = struct { address: usize, info: *const TypeInfo };
 
-const BasePlace = struct { place: Place, is_public: bool };
+/// Whether a subobject can be reached over public bases only.
+const Access = enum { public, restricted };
+
+const BasePlace = struct { place: Place, access: Access };
 
 /// The base of a number, or null when the type has fewer.
 fn baseAt(kinds: Kinds, place: Place, index: usize) ?BasePlace {
     const table = place.info.table -% table_head_size;
     if (table == kinds.single and index == 0) {
         const info: *const SingleTypeInfo = @ptrCast(place.info);
-        return .{ .place = .{ .address = place.address, .info = info.base }, .is_public = true };
+        return .{ .place = .{ .address = place.address, .info = info.base }, .access = .public };
     }
     if (table != kinds.multiple) return null;
     const info: *const MultipleTypeInfo = @ptrCast(@alignCast(place.info));
@@ -47,7 +50,7 @@ fn baseAt(kinds: Kinds, place: Place, index: usize) ?BasePlace {
     const base = bases[index];
     return .{
         .place = .{ .address = baseAddress(place.address, base), .info = base.info },
-        .is_public = base.offset_flags & Base.is_public != 0,
+        .access = if (base.offset_flags & Base.is_public != 0) .public else .restricted,
     };
 }
 
@@ -71,7 +74,7 @@ fn isPublicBase(kinds: Kinds, object: Place, base: Place) bool {
     if (object.address == base.address and isSameType(object.info, base.info)) return true;
     var index: usize = 0;
     while (baseAt(kinds, object, index)) |next| : (index += 1) {
-        if (next.is_public and isPublicBase(kinds, next.place, base)) return true;
+        if (next.access == .public and isPublicBase(kinds, next.place, base)) return true;
     }
     return false;
 }
@@ -81,10 +84,10 @@ fn isPublicBase(kinds: Kinds, object: Place, base: Place) bool {
 const Candidates = struct {
     last: usize = 0,
     count: usize = 0,
-    is_public: bool = false,
+    access: Access = .restricted,
 
-    fn add(candidates: *Candidates, address: usize, is_public: bool) void {
-        candidates.is_public = candidates.is_public or is_public;
+    fn add(candidates: *Candidates, address: usize, access: Access) void {
+        if (access == .public) candidates.access = .public;
         if (candidates.last == address) return;
         candidates.last = address;
         candidates.count += 1;
@@ -100,16 +103,16 @@ const Search = struct {
     /// Candidates that are bases of the whole object: a cast across, if one and public.
     across: Candidates = .{},
 
-    fn walk(search: *Search, place: Place, is_public: bool) void {
+    fn walk(search: *Search, place: Place, access: Access) void {
         if (isSameType(place.info, search.wanted)) {
             const is_down = isPublicBase(search.kinds, place, search.source);
-            if (is_down) search.down.add(place.address, true);
-            search.across.add(place.address, is_public);
+            if (is_down) search.down.add(place.address, .public);
+            search.across.add(place.address, access);
             return;
         }
         var index: usize = 0;
         while (baseAt(search.kinds, place, index)) |base| : (index += 1) {
-            search.walk(base.place, is_public and base.is_public);
+            search.walk(base.place, if (access == .public) base.access else .restricted);
         }
     }
 };
@@ -130,9 +133,9 @@ pub fn dynamicCast(
         return if (isPublicBase(kinds, whole, source)) whole.address else 0;
     }
     var search: Search = .{ .kinds = kinds, .source = source, .wanted = wanted };
-    search.walk(whole, true);
+    search.walk(whole, .public);
     if (search.down.count == 1) return search.down.last;
     const across = search.across;
-    const is_across = search.down.count == 0 and across.count == 1 and across.is_public;
+    const is_across = search.down.count == 0 and across.count == 1 and across.access == .public;
     return if (is_across and isPublicBase(kinds, whole, source)) across.last else 0;
 }
