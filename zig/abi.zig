@@ -129,7 +129,17 @@ pub const RegisterDump = extern struct {
     efer: Bits64,
 };
 
-pub const DeviceInfo = extern struct { interrupt_count: u64 };
+/// Counters of a device for logs and tests.
+pub const DeviceInfo = extern struct {
+    interrupt_count: u64 = 0,
+    /// How often its guest broke the rules, and the last broken rule as words.
+    fault_count: u64 = 0,
+    fault: [48]u8 = @splat(0),
+    /// Requests that the host failed, and the errno of the last.
+    error_count: u64 = 0,
+    last_errno: i32 = 0,
+    padding: u32 = 0,
+};
 
 pub const constants = .{
     .no_line = table.no_line,
@@ -309,6 +319,16 @@ pub const api = struct {
     pub fn device_info(core: *Core, id: u32, out: *DeviceInfo) callconv(.c) Status {
         const device = core.devices.get(id) catch |err| return errors.statusOf(err);
         out.* = .{ .interrupt_count = device.line.count.load(.acquire) };
+        switch (device.model) {
+            .virtio_mmio => |*transport| {
+                out.fault_count = transport.mmio.device.fault_count;
+                _ = std.fmt.bufPrint(&out.fault, "{f}", .{transport.mmio.device.fault}) catch {};
+                const errors_seen = transport.body.errorCounters();
+                out.error_count = errors_seen.count;
+                out.last_errno = errors_seen.last_errno;
+            },
+            else => {},
+        }
         return .ok;
     }
 
@@ -489,6 +509,7 @@ pub const api = struct {
     pub const jail_mount = jail.mount;
     pub const jail_unmount = jail.unmount;
     pub const jail_make_node = jail.makeNode;
+    pub const jail_lock = jail.lock;
     pub const jail_enter = jail.enter;
 };
 

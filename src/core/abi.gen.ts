@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 6912516345948345;
+export const ABI_HASH = 2403192422865237;
 
 export const LIMITS = {
   noLine: 4294967295,
@@ -210,9 +210,13 @@ export const DeviceParamsLayout = {
 } as const;
 
 export const DeviceInfoLayout = {
-  size: 8,
+  size: 80,
   fields: {
     interruptCount: { offset: 0, kind: "u64" },
+    faultCount: { offset: 8, kind: "u64" },
+    fault: { offset: 16, kind: "bytes", length: 48 },
+    errorCount: { offset: 64, kind: "u64" },
+    lastErrno: { offset: 72, kind: "i32" },
   },
 } as const;
 
@@ -453,7 +457,6 @@ export const News = {
   park: 0,
   device: 1,
   consoleQuit: 2,
-  log: 3,
 } as const;
 export type News = (typeof News)[keyof typeof News];
 
@@ -537,5 +540,6 @@ export const SYMBOLS = {
   jail_mount: { args: ["ptr", "ptr"], returns: "i32" },
   jail_unmount: { args: ["ptr", "ptr"], returns: "i32" },
   jail_make_node: { args: ["ptr", "ptr"], returns: "i32" },
+  jail_lock: { args: ["i32", "ptr"], returns: "i32" },
   jail_enter: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
 } as const;

@@ -24,6 +24,8 @@ export interface Assembly {
   /** Iothread ids with their numbers in the core. */
   readonly iothreads: ReadonlyMap<string, number>;
   readonly debugPort: DeviceId;
+  /** Devices of the user by their ids. */
+  readonly devices: ReadonlyMap<string, DeviceId>;
   /** Interrupt lines with the device behind each, for tests. */
   readonly lines: ReadonlyMap<number, DeviceId>;
 }
@@ -59,7 +61,8 @@ function build(config: Config, resources: Resources): Assembly {
   const slots = addVirtio(devices, config, { iothreads, resources });
   core.publishMap(devices.windows);
   if (config.machine.accel === "kvm") startVcpus(core, config, slots);
-  return { core, resources, chardevs, iothreads, debugPort, lines: devices.lines };
+  const { lines, named } = devices;
+  return { core, resources, chardevs, iothreads, debugPort, devices: named, lines };
 }
 
 function openCore(config: Config, resources: Resources): Core {
@@ -90,6 +93,7 @@ class DeviceBuilder {
   readonly core: Core;
   readonly windows: Window[] = [];
   readonly lines = new Map<number, DeviceId>();
+  readonly named = new Map<string, DeviceId>();
 
   constructor(core: Core) {
     this.core = core;
@@ -153,7 +157,9 @@ function addVirtio(devices: DeviceBuilder, config: Config, backends: Backends): 
     };
     const iothread = backends.iothreads.get(device.iothread ?? "") ?? 0;
     const description = describeBlk(device, drive, { gsi: slot.irq, iothread });
-    devices.addSlot(devices.core.createDevice(description), slot);
+    const created = devices.core.createDevice(description);
+    devices.named.set(device.id, created);
+    devices.addSlot(created, slot);
   });
   return slots;
 }

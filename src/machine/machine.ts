@@ -23,6 +23,7 @@ export class Machine implements MachineControl {
   readonly #log: Log;
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #ended = Promise.withResolvers<Ending>();
+  readonly #watch: DeviceWatch;
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
 
@@ -30,6 +31,7 @@ export class Machine implements MachineControl {
     this.#assembly = assembly;
     this.#config = config;
     this.#log = log;
+    this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
   }
 
   /** Takes over an assembled machine, still paused. */
@@ -167,7 +169,7 @@ export class Machine implements MachineControl {
           });
           break;
         case "device":
-        case "log":
+          this.#watch.report();
           break;
       }
     }

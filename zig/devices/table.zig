@@ -203,6 +203,7 @@ fn initVirtio(
         .loop = loop,
         .interrupt = .{ .line = &device.line },
         .model = transport.body.model(),
+        .doorbell = &core.doorbell,
     }, &core.failure);
 }
 

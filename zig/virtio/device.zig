@@ -10,6 +10,7 @@ const limits = @import("../limits.zig");
 const loop_module = @import("../io/loop.zig");
 const system = @import("../kernel/system.zig");
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
+const Doorbell = @import("../io/doorbell.zig").Doorbell;
 const Line = @import("../bus/interrupt.zig").Line;
 const Lock = @import("../lock.zig").Lock;
 const queue_module = @import("queue.zig");
@@ -66,6 +67,8 @@ pub const Options = struct {
     loop: *loop_module.Loop,
     interrupt: Interrupt,
     model: Model,
+    /// Rung when there is something to tell people: a fault or an I/O error.
+    doorbell: ?*Doorbell = null,
 };
 
 /// What made a device ask for a reset, for the log and the tests.
@@ -76,6 +79,16 @@ pub const Fault = union(enum) {
     chain: @import("chain.zig").Error,
     /// A request that has no room for its header or its status.
     request_layout,
+
+    /// Words for the log, such as "chain: ChainLength".
+    pub fn format(self: Fault, writer: *std.Io.Writer) std.Io.Writer.Error!void {
+        switch (self) {
+            .none, .request_layout => try writer.writeAll(@tagName(self)),
+            inline else => |cause, tag| {
+                try writer.print("{s}: {s}", .{ @tagName(tag), @errorName(cause) });
+            },
+        }
+    }
 };
 
 const Notification = struct {
@@ -91,6 +104,7 @@ pub const Device = struct {
     loop: *loop_module.Loop,
     interrupt: Interrupt,
     model: Model,
+    doorbell: ?*Doorbell,
     /// Features that the device offers.
     features: u64,
     device_id: u32,
@@ -119,6 +133,7 @@ pub const Device = struct {
             .loop = options.loop,
             .interrupt = options.interrupt,
             .model = options.model,
+            .doorbell = options.doorbell,
             .features = identity.features | feature_version_1,
             .device_id = identity.device_id,
             .queue_count = 0,
@@ -340,8 +355,14 @@ pub const Device = struct {
         if (self.broken) return;
         self.fault = fault;
         self.broken = true;
+        self.tellHost();
         const status = self.addStatus(status_needs_reset);
         if (status & status_driver_ok != 0) self.interruptConfig();
+    }
+
+    /// There is news for the log. From any thread.
+    pub fn tellHost(self: *const Device) void {
+        if (self.doorbell) |doorbell| doorbell.ring(.device);
     }
 
     /// Used buffers are there (2.7.7). From any thread.

@@ -314,6 +314,7 @@ pub const Block = struct {
         }
         self.counters.error_count += 1;
         self.counters.last_errno = errno;
+        self.device.tellHost();
         self.complete(request, .io_error);
     }
 

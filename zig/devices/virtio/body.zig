@@ -42,6 +42,18 @@ pub const Body = union(Kind) {
         }
     }
 
+    pub const ErrorCounters = struct { count: u64, last_errno: i32 };
+
+    /// Requests that the host failed so far.
+    pub fn errorCounters(self: *const Body) ErrorCounters {
+        return switch (self.*) {
+            .blk => |*block| .{
+                .count = block.counters.error_count,
+                .last_errno = block.counters.last_errno,
+            },
+        };
+    }
+
     /// The model as a transport drives it.
     pub fn model(self: *Body) Model {
         return switch (self.*) {
