@@ -6,6 +6,7 @@ import type { Log } from "../host/log.ts";
 import type { Config } from "../options/config.ts";
 import type { CpuInfo, MachineControl, QmpEvent, RunState } from "../qmp/machine_control.ts";
 import type { Assembly } from "./assemble.ts";
+import { DeviceWatch } from "./device_watch.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
 
 /** How a machine ended: SHUTDOWN's reason (QEMU's names), and the exit code of the process. */
