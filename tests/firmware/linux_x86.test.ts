@@ -216,16 +216,16 @@ test("virtio-mmio devices are appended in order, before what belongs to init", (
   expect(addVirtioMmioDevices("a=b--c", [])).toBe("a=b--c");
 });
 
-const GUEST_FOLDER = join(import.meta.dir, "../../.cache/guest");
-const REAL_KERNELS = existsSync(GUEST_FOLDER)
-  ? readdirSync(GUEST_FOLDER, { recursive: true, encoding: "utf8" }).filter((path) =>
-      /(^|\/)vmlinuz[^/]*$/.test(path),
+const PACKAGE_FOLDER = join(import.meta.dir, "../../.cache/debian");
+const REAL_KERNELS = existsSync(PACKAGE_FOLDER)
+  ? readdirSync(PACKAGE_FOLDER, { recursive: true, encoding: "utf8" }).filter((path) =>
+      /\/boot\/vmlinuz-[^/]*$/.test(path),
     )
   : [];
 
 // Skipped until `bun run guest` has made the guest images.
 test.skipIf(REAL_KERNELS.length === 0)("A distribution's kernel is planned whole", () => {
-  const path = join(GUEST_FOLDER, REAL_KERNELS[0] ?? "");
+  const path = join(PACKAGE_FOLDER, REAL_KERNELS[0] ?? "");
   const descriptor = openSync(path, "r");
   const { size } = fstatSync(descriptor);
   const kernel: BootFile = {
