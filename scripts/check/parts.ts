@@ -1,4 +1,5 @@
-// What `bun run check` looks at. Each part throws when something is wrong, with what to do about it.
+// What `bun run check` looks at. Each part throws when something is wrong, and says what to do
+// about it.
 
 import { join } from "node:path";
 import { UserError } from "../../src/errors.ts";

@@ -12,7 +12,8 @@ export interface CodeFunction {
   readonly name: string;
   readonly line: number;
   readonly lineCount: number;
-  readonly booleanParameters: readonly string[];
+  /** Booleans among other parameters: flags, whose meaning a call does not show. */
+  readonly flags: readonly string[];
 }
 
 /** Something a file offers to others, or (Zig) declares at the level of a container. */

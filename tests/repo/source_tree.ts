@@ -31,7 +31,7 @@ export function sourceFile(path: string, text: string): SourceFile {
 }
 
 /** Generated files are exempt from the style guide; what they are made from is not. */
-export function isGenerated(path: string): boolean {
+function isGenerated(path: string): boolean {
   return path.endsWith(".gen.ts");
 }
 

@@ -118,12 +118,12 @@ class Reader {
   #readFunction(node: syntax.FunctionDeclaration): void {
     if (this.#isListOfTests(node)) return;
     const line = this.#lineOf(node);
-    const booleans = node.parameters.filter(({ type }) => type?.kind === SyntaxKind.BooleanKeyword);
+    const flags = node.parameters.filter(({ type }) => type?.kind === SyntaxKind.BooleanKeyword);
     this.#functions.push({
       name: node.name?.getText(this.#tree) ?? "a function",
       line,
       lineCount: this.#line(node.end) - line + 1,
-      booleanParameters: booleans.map(({ name }) => name.getText(this.#tree)),
+      flags: node.parameters.length > 1 ? flags.map(({ name }) => name.getText(this.#tree)) : [],
     });
   }
 

@@ -102,7 +102,7 @@ function functionsOf(tokens: Tokens): CodeFunction[] {
       name: isTest ? `test ${tokens.text(index + 1)}` : tokens.text(index + 1),
       line,
       lineCount: tokens.line(tokens.end(body)) - line + 1,
-      booleanParameters: isTest ? [] : booleanParameters(tokens, index + 2),
+      flags: isTest ? [] : flagsOf(tokens, index + 2),
     });
   });
   return functions;
@@ -125,16 +125,18 @@ function bodyOf(tokens: Tokens, index: number): number | undefined {
   return undefined;
 }
 
-function booleanParameters(tokens: Tokens, open: number): string[] {
+/** Boolean parameters beside others; `self` is none. */
+function flagsOf(tokens: Tokens, open: number): string[] {
   const names: string[] = [];
+  let otherCount = tokens.text(open + 1) === "self" ? -1 : 0;
   for (let at = open + 1; at < tokens.end(open); at += 1) {
     if (tokens.text(at) in OPENING) at = tokens.end(at);
     const isLast = [",", ")"].includes(tokens.text(at + 1));
-    if (tokens.text(at) === "bool" && tokens.text(at - 1) === ":" && isLast) {
-      names.push(tokens.text(at - 2));
-    }
+    const isFlag = tokens.text(at) === "bool" && tokens.text(at - 1) === ":" && isLast;
+    if (isFlag) names.push(tokens.text(at - 2));
+    else if (tokens.text(at) === ":") otherCount += 1;
   }
-  return names;
+  return otherCount > names.length ? names : [];
 }
 
 function importsOf(tokens: Tokens): Import[] {

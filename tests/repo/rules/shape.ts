@@ -47,10 +47,10 @@ export const shapeRules: readonly Rule[] = [
     if (count <= FIRST_COMMENT_LINES_MAX) return [];
     return [violation(source, 1, `${count} lines: at most ${FIRST_COMMENT_LINES_MAX}`)];
   }),
-  fileRule("parameters are not booleans", ({ source, functions }) =>
-    functions.flatMap(({ name, line, booleanParameters }) =>
-      booleanParameters.map((parameter) =>
-        violation(source, line, `${name}: ${parameter} should be an enum or an option's name`),
+  fileRule("no parameter is a flag", ({ source, functions }) =>
+    functions.flatMap(({ name, line, flags }) =>
+      flags.map((flag) =>
+        violation(source, line, `${name}: ${flag} should be an enum or an option's name`),
       ),
     ),
   ),
