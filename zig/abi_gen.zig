@@ -37,7 +37,7 @@ const Text = struct {
 };
 
 fn printConstants(text: *Text) void {
-    text.print("export const LIMITS = {{\n", .{});
+    text.print("export const CONSTANTS = {{\n", .{});
     inline for (@typeInfo(@TypeOf(abi.constants)).@"struct".field_names) |name| {
         text.print("  {s}: {d},\n", .{ comptime camel(name), @field(abi.constants, name) });
     }

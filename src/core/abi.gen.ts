@@ -2,7 +2,7 @@
 
 export const ABI_HASH = 2403192422865237;
 
-export const LIMITS = {
+export const CONSTANTS = {
   noLine: 4294967295,
   noChardev: 4294967295,
   vcpuCountMax: 254,

@@ -6,12 +6,12 @@ import {
   type BlkParamsLayout,
   CapabilitiesLayout,
   ChardevParamsLayout,
+  CONSTANTS,
   CoreParamsLayout,
   DeviceInfoLayout,
   DeviceParamsLayout,
   EntryStateLayout,
   FailureLayout,
-  LIMITS,
   LoadParamsLayout,
   MarksLayout,
   MemoryParamsLayout,
@@ -161,8 +161,8 @@ export class Core {
   }
 
   writeMemory(guestAddress: number, bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; done += LIMITS.transferSizeMax) {
-      const part = bytes.subarray(done, done + LIMITS.transferSizeMax);
+    for (let done = 0; done < bytes.length; done += CONSTANTS.transferSizeMax) {
+      const part = bytes.subarray(done, done + CONSTANTS.transferSizeMax);
       const params = { guestAddress: guestAddress + done, bytes: part, size: part.length };
       this.#send("memory_write", encode(TransferParamsLayout, params));
     }
@@ -227,8 +227,8 @@ export class Core {
       "device_create",
       encode(DeviceParamsLayout, {
         model: device.model,
-        gsi: device.gsi ?? LIMITS.noLine,
-        chardev: device.chardev ?? LIMITS.noChardev,
+        gsi: device.gsi ?? CONSTANTS.noLine,
+        chardev: device.chardev ?? CONSTANTS.noChardev,
         iothread: device.iothread ?? 0,
         details,
         detailsSize: details.length,

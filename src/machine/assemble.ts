@@ -3,12 +3,12 @@
 
 import { closeSync } from "node:fs";
 import { type Chardev, openChardev } from "../backends/chardev.ts";
-import { openDrive } from "../backends/drive.ts";
 import { openForUser } from "../backends/file.ts";
 import { ModelKind, Space } from "../core/abi.gen.ts";
 import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
 import { takeEarlyVm } from "../core/static_program.ts";
-import { describeBlk } from "../devices/virtio/blk.ts";
+import type { DeviceContext } from "../devices/context.ts";
+import { deviceClassOf, openDevice } from "../devices/registry.ts";
 import { ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
 import * as microvm from "./boards/microvm.ts";
@@ -58,7 +58,13 @@ function build(config: Config, resources: Resources): Assembly {
   const chardevs = openChardevs(core, config, resources);
   const devices = new DeviceBuilder(core);
   const debugPort = addPlatform(devices, config, chardevs);
-  const slots = addVirtio(devices, config, { iothreads, resources });
+  const slots = addVirtio(devices, {
+    core,
+    config,
+    chardevs,
+    iothreads,
+    keep: (resource) => resources.add(resource),
+  });
   core.publishMap(devices.windows);
   if (config.machine.accel === "kvm") startVcpus(core, config, slots);
   const { lines, named } = devices;
@@ -138,26 +144,15 @@ function addPlatform(
   return debugPort;
 }
 
-interface Backends {
-  readonly iothreads: ReadonlyMap<string, number>;
-  readonly resources: Resources;
-}
-
-function addVirtio(devices: DeviceBuilder, config: Config, backends: Backends): Slot[] {
-  const slots = planSlots(config.devices.map(({ id }) => ({ id, deviceClass: "block" as const })));
-  config.devices.forEach((device, index) => {
+function addVirtio(devices: DeviceBuilder, context: DeviceContext): Slot[] {
+  const wanted = context.config.devices;
+  const slots = planSlots(
+    wanted.map(({ id, driver }) => ({ id, deviceClass: deviceClassOf(driver) })),
+  );
+  wanted.forEach((device, index) => {
     const slot = slots[index];
-    const driveConfig = config.drives.find((candidate) => candidate.id === device.drive);
-    if (slot === undefined || driveConfig === undefined) {
-      throw new Error(`device '${device.id}' was not checked`);
-    }
-    const drive = {
-      open: backends.resources.add(openDrive(devices.core, driveConfig)),
-      config: driveConfig,
-    };
-    const iothread = backends.iothreads.get(device.iothread ?? "") ?? 0;
-    const description = describeBlk(device, drive, { gsi: slot.irq, iothread });
-    const created = devices.core.createDevice(description);
+    if (slot === undefined) throw new Error(`device '${device.id}' has no slot`);
+    const created = context.core.createDevice({ ...openDevice(device, context), gsi: slot.irq });
     devices.named.set(device.id, created);
     devices.addSlot(created, slot);
   });

@@ -1,9 +1,8 @@
 // Which virtio-mmio slot, address and interrupt each device gets (behaviour 3.1).
 
+import type { DeviceClass } from "../devices/context.ts";
 import { UserError } from "../errors.ts";
 import { VIRTIO_MMIO } from "./boards/microvm.ts";
-
-export type DeviceClass = "block" | "network" | "other";
 
 export interface Slot {
   readonly address: number;

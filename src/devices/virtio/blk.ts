@@ -1,36 +1,38 @@
 // virtio-blk: its identity and policy; zig/devices/virtio/blk.zig moves the data.
 
-import type { Drive } from "../../backends/drive.ts";
-import { BlkParamsLayout, EngineKind, LIMITS, ModelKind } from "../../core/abi.gen.ts";
+import { openDrive } from "../../backends/drive.ts";
+import { BlkParamsLayout, CONSTANTS, EngineKind, ModelKind } from "../../core/abi.gen.ts";
 import type { NewDevice } from "../../core/core.ts";
 import { encode } from "../../core/struct.ts";
+import { UserError } from "../../errors.ts";
 import type { DeviceConfig, DriveConfig } from "../../options/config.ts";
+import type { DeviceContext } from "../context.ts";
 
 export type BlkConfig = Extract<DeviceConfig, { driver: "virtio-blk-device" }>;
 
 const SERIAL_SIZE = 20;
 
-/** The device behind virtio-mmio registers, run by the given iothread. */
-export function describeBlk(
-  config: BlkConfig,
-  drive: { readonly open: Drive; readonly config: DriveConfig },
-  place: { readonly gsi: number; readonly iothread: number },
-): NewDevice {
+/** Opens the disk and describes the device on it. */
+export function openBlk(config: BlkConfig, context: DeviceContext): NewDevice {
+  const drive = context.config.drives.find(({ id }) => id === config.drive);
+  if (drive === undefined) throw new UserError(`Drive '${config.drive}' does not exist.`);
+  const file = context.keep(openDrive(context.core, drive));
   const serial = new Uint8Array(SERIAL_SIZE);
   serial.set(new TextEncoder().encode(config.serial ?? "").subarray(0, SERIAL_SIZE));
   const details = encode(BlkParamsLayout, {
-    fd: drive.open.fd,
-    engine: engineOf(drive.config),
-    capacityBytes: drive.open.sizeBytes,
-    requestAlignment: drive.open.alignment,
-    bufferAlignment: drive.open.alignment,
+    fd: file.fd,
+    engine: engineOf(drive),
+    capacityBytes: file.sizeBytes,
+    requestAlignment: file.alignment,
+    bufferAlignment: file.alignment,
     queueCount: config.numQueues,
     queueSize: config.queueSize,
-    flags: drive.config.readonly ? LIMITS.blkReadOnly : 0,
+    flags: drive.readonly ? CONSTANTS.blkReadOnly : 0,
     iopsLimit: 0,
     serial,
   });
-  return { model: ModelKind.virtioBlk, gsi: place.gsi, iothread: place.iothread, details };
+  const iothread = context.iothreads.get(config.iothread ?? "") ?? 0;
+  return { model: ModelKind.virtioBlk, iothread, details };
 }
 
 function engineOf(drive: DriveConfig): EngineKind {

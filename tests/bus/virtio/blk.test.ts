@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { constants, readFileSync, truncateSync } from "node:fs";
-import { LIMITS } from "../../../src/core/abi.gen.ts";
+import { CONSTANTS } from "../../../src/core/abi.gen.ts";
 import { BlkBench } from "../../support/blk_bench.ts";
 import {
   BLK_FEATURE,
@@ -42,10 +42,10 @@ describe("configuration", () => {
     BLK_FEATURE.flush;
   const offers: [string, object, bigint][] = [
     ["a plain disk", {}, 0n],
-    ["a read-only disk", { flags: LIMITS.blkReadOnly }, BLK_FEATURE.readOnly],
+    ["a read-only disk", { flags: CONSTANTS.blkReadOnly }, BLK_FEATURE.readOnly],
     ["several queues", { queueCount: 2 }, BLK_FEATURE.multiQueue],
-    ["discard", { flags: LIMITS.blkDiscard }, BLK_FEATURE.discard],
-    ["write-zeroes", { flags: LIMITS.blkWriteZeroes }, BLK_FEATURE.writeZeroes],
+    ["discard", { flags: CONSTANTS.blkDiscard }, BLK_FEATURE.discard],
+    ["write-zeroes", { flags: CONSTANTS.blkWriteZeroes }, BLK_FEATURE.writeZeroes],
   ];
   test.each(offers)("offers the features of %s", (_name, options, more) => {
     using bench = new BlkBench(options);
@@ -126,7 +126,7 @@ describe("requests", () => {
 
   test("refuses each change of a read-only disk, and reads it", async () => {
     const content = pattern(4, 64 * 1024);
-    const flags = LIMITS.blkReadOnly | LIMITS.blkDiscard | LIMITS.blkWriteZeroes;
+    const flags = CONSTANTS.blkReadOnly | CONSTANTS.blkDiscard | CONSTANTS.blkWriteZeroes;
     using bench = new BlkBench({ content, flags, openFlags: constants.O_RDONLY });
     bench.driver.start();
     expect(await bench.driver.write(0, pattern(5, SECTOR_SIZE))).toBe(ioError);
@@ -267,7 +267,7 @@ describe("host failures", () => {
 });
 
 describe("discard and write-zeroes", () => {
-  const flags = LIMITS.blkDiscard | LIMITS.blkWriteZeroes;
+  const flags = CONSTANTS.blkDiscard | CONSTANTS.blkWriteZeroes;
   const content = pattern(12, 256 * 1024).map((byte) => byte | 1);
 
   test("write-zeroes leaves zeroes, and nothing else changes", async () => {

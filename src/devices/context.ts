@@ -1,0 +1,18 @@
+// What a device may use while it is made.
+
+import type { Chardev } from "../backends/chardev.ts";
+import type { Core } from "../core/core.ts";
+import type { Config } from "../options/config.ts";
+
+/** Which slots of a board a device may take. */
+export type DeviceClass = "block" | "network" | "other";
+
+export interface DeviceContext {
+  readonly core: Core;
+  readonly config: Config;
+  readonly chardevs: ReadonlyMap<string, Chardev>;
+  /** Iothread ids with their numbers in the core; 0 serves who names none. */
+  readonly iothreads: ReadonlyMap<string, number>;
+  /** Keeps what a device opened until the machine ends, after the core. */
+  keep<T extends { close(): void }>(resource: T): T;
+}

@@ -1,0 +1,24 @@
+// Every device driver of the program: which slots it may take and how it is made. A new driver is
+// its own file and a line here.
+
+import type { NewDevice } from "../core/core.ts";
+import type { DeviceConfig, DeviceDriver } from "../options/config.ts";
+import type { DeviceClass, DeviceContext } from "./context.ts";
+import { openBlk } from "./virtio/blk.ts";
+
+const CLASSES: Readonly<Record<DeviceDriver, DeviceClass>> = {
+  "virtio-blk-device": "block",
+};
+
+/** Which slots of a board this driver may take. */
+export function deviceClassOf(driver: DeviceDriver): DeviceClass {
+  return CLASSES[driver];
+}
+
+/** Opens what the device needs on the host and describes it to the core, but for its place. */
+export function openDevice(device: DeviceConfig, context: DeviceContext): NewDevice {
+  switch (device.driver) {
+    case "virtio-blk-device":
+      return openBlk(device, context);
+  }
+}
