@@ -2,16 +2,16 @@
 // its own file and a line here.
 
 import type { NewDevice } from "../core/core.ts";
-import type { DeviceConfig, DeviceDriver } from "../options/config.ts";
+import type { DeviceConfig } from "../options/config.ts";
 import type { DeviceClass, DeviceContext } from "./context.ts";
 import { openBlk } from "./virtio/blk.ts";
 
-const CLASSES: Readonly<Record<DeviceDriver, DeviceClass>> = {
+const CLASSES: Readonly<Record<DeviceConfig["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
 };
 
 /** Which slots of a board this driver may take. */
-export function deviceClassOf(driver: DeviceDriver): DeviceClass {
+export function deviceClassOf(driver: DeviceConfig["driver"]): DeviceClass {
   return CLASSES[driver];
 }
 
