@@ -130,6 +130,7 @@ const OTHERS: Readonly<Record<string, number>> = {
   CLONE_NEW_ANY: 0x7e020000,
   AF_UNIX: 1,
   SECCOMP_SET_MODE_FILTER: 1,
+  NONE: 0,
   ENOSYS: 38,
   EPERM: 1,
   ENOMEM: 12,
