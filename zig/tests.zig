@@ -2,6 +2,7 @@
 
 test {
     _ = @import("lock.zig");
+    _ = @import("thread.zig");
     _ = @import("seccomp.zig");
     _ = @import("seccomp_violation.zig");
     _ = @import("host/jail.zig");

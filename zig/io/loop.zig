@@ -9,6 +9,7 @@ const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
 const Lock = @import("../lock.zig").Lock;
+const Thread = @import("../thread.zig").Thread;
 
 pub const Readiness = struct { readable: bool, writable: bool, hung_up: bool };
 
@@ -30,7 +31,7 @@ pub const Batch = struct {
 pub const Loop = struct {
     epoll_fd: i32 = -1,
     wake_fd: i32 = -1,
-    thread: ?std.Thread = null,
+    thread: ?Thread = null,
     thread_id: std.atomic.Value(u32) = .init(0),
     stopping: std.atomic.Value(bool) = .init(false),
     /// Held while handlers run.
@@ -54,8 +55,7 @@ pub const Loop = struct {
         if (!wake.ok()) return failure.set(.eventfd, wake.errno, 0);
         self.wake_fd = wake.fd();
         try self.control(linux.EPOLL.CTL_ADD, self.wake_fd, .readable, 0, failure);
-        const config: std.Thread.SpawnConfig = .{ .stack_size = limits.thread_stack_size };
-        self.thread = std.Thread.spawn(config, runThread, .{self}) catch
+        self.thread = Thread.spawn(runThread, self) catch
             return failure.set(.thread_spawn, system.EAGAIN, 0);
     }
 
