@@ -1,6 +1,6 @@
 //! A character back end: the host side of a serial port or console. TypeScript opened its file
-//! descriptors; here the bytes move. Output waits in a ring for a slow or absent reader: what fits
-//! is kept, and the port tells its guest to wait when the ring is full.
+//! descriptors; here the bytes move. Output waits in a ring: for a slow reader nothing is lost, the
+//! port tells its guest to wait; for an absent one the newest bytes are kept and the guest runs on.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -56,7 +56,12 @@ pub const Chardev = struct {
     input: Source = undefined,
     output: Source = undefined,
     listener: Source = undefined,
-    output_watched: bool = false,
+    /// What the loop watches: all of a socket or terminal by `input`, else each by its own source.
+    input_interest: loop_module.Interest = .none,
+    output_interest: loop_module.Interest = .none,
+    output_blocked: bool = false,
+    /// Somebody takes output, at once or later. Guarded by `guard`.
+    has_reader: bool = false,
     client_fd: i32 = -1,
     held: [64]u8 = undefined,
     held_length: usize = 0,
@@ -75,7 +80,8 @@ pub const Chardev = struct {
             };
             try self.loop.add(&self.listener, .readable, failure);
         }
-        self.watchInput(self.options.input_fd);
+        self.has_reader = self.outputFd() >= 0;
+        self.openInput();
     }
 
     pub fn stop(self: *Chardev) void {
@@ -85,8 +91,8 @@ pub const Chardev = struct {
         defer self.loop.guard.unlock();
         self.loop.removeFromHandler(&self.wake);
         if (self.options.listen_fd >= 0) self.loop.removeFromHandler(&self.listener);
-        if (self.inputFd() >= 0 and !self.input_closed) self.loop.removeFromHandler(&self.input);
-        if (self.output_watched) self.loop.removeFromHandler(&self.output);
+        self.watch(&self.input, &self.input_interest, .none);
+        self.watch(&self.output, &self.output_interest, .none);
         system.close(self.wake_fd);
         self.wake_fd = -1;
         if (self.client_fd >= 0) system.close(self.client_fd);
@@ -112,7 +118,7 @@ pub const Chardev = struct {
     pub fn hasRoom(self: *Chardev) bool {
         self.guard.lock();
         defer self.guard.unlock();
-        return self.length < self.ring.len;
+        return !self.has_reader or self.length < self.ring.len;
     }
 
     /// Queues output of the guest; with no room the oldest byte goes.
@@ -155,50 +161,80 @@ pub const Chardev = struct {
         self.flush();
     }
 
-    /// Writes what the reader takes; the rest waits for EPOLLOUT.
+    /// Writes what the reader takes; the rest waits for EPOLLOUT, or for the next client.
     fn flush(self: *Chardev) void {
         const fd = self.outputFd();
         if (fd < 0) return;
         self.guard.lock();
-        const blocked = self.writeOut(fd);
-        const drained = self.was_full and self.length < self.ring.len;
+        const answer = self.writeOut(fd);
+        if (answer == .gone) self.has_reader = false;
+        const drained = self.was_full and (self.length < self.ring.len or !self.has_reader);
         if (drained) self.was_full = false;
         self.guard.unlock();
-        self.watchOutput(fd, blocked);
-        const frontend = self.frontend orelse return;
-        if (drained) frontend.drained(frontend.context);
+        self.output_blocked = answer == .blocked;
+        self.watchBoth();
+        if (drained) self.tellDrained();
     }
 
-    /// True when the reader is slow and bytes remain.
-    fn writeOut(self: *Chardev, fd: i32) bool {
+    fn tellDrained(self: *Chardev) void {
+        const frontend = self.frontend orelse return;
+        frontend.drained(frontend.context);
+    }
+
+    const Written = enum { all, blocked, gone };
+
+    fn writeOut(self: *Chardev, fd: i32) Written {
         while (self.length > 0) {
             const end = @min(self.ring.len, self.head + @min(self.length, chunk_size_max));
             const chunk = self.ring[self.head..end];
-            if (!isWritable(fd)) return true;
+            if (!isWritable(fd)) return .blocked;
             const answer = system.result(writeQuietly(fd, chunk));
             if (answer.errno == system.EINTR) continue;
-            if (answer.errno == system.EAGAIN) return true;
+            if (answer.errno == system.EAGAIN) return .blocked;
+            // A client that has left: the next one gets it.
+            if (!answer.ok() and fd == self.client_fd) return .gone;
             self.drop(if (answer.ok()) answer.value else chunk.len);
         }
-        return false;
+        return .all;
     }
 
     /// A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
     const chunk_size_max = 4096;
 
-    fn watchOutput(self: *Chardev, fd: i32, wanted: bool) void {
-        if (wanted == self.output_watched) return;
-        var ignored: errors.Failure = .{};
-        self.output_watched = wanted;
-        if (fd == self.inputFd() and !self.input_closed) {
-            self.input.handler = onClient;
-            return self.loop.modify(&self.input, if (wanted) .both else .readable);
+    /// Watches for what is wanted now. A descriptor with no interest is not watched at all: its
+    /// hang-up would be reported again and again.
+    fn watchBoth(self: *Chardev) void {
+        const reads = !self.input_closed and !self.input_paused and !self.always_ready;
+        const shared = self.inputFd() == self.outputFd();
+        if (self.inputFd() >= 0) {
+            const writes = shared and self.output_blocked and !self.input_closed;
+            self.watch(&self.input, &self.input_interest, interestOf(reads, writes));
         }
-        if (!wanted) return self.loop.removeFromHandler(&self.output);
-        self.output = .{ .fd = fd, .context = self, .handler = onOutput };
-        self.loop.add(&self.output, .writable, &ignored) catch {
-            self.output_watched = false;
-        };
+        if (shared) return;
+        self.output.fd = self.outputFd();
+        self.watch(&self.output, &self.output_interest, interestOf(false, self.output_blocked));
+    }
+
+    fn interestOf(reads: bool, writes: bool) loop_module.Interest {
+        if (reads and writes) return .both;
+        if (writes) return .writable;
+        return if (reads) .readable else .none;
+    }
+
+    fn watch(
+        self: *Chardev,
+        source: *Source,
+        current: *loop_module.Interest,
+        wanted: loop_module.Interest,
+    ) void {
+        if (current.* == wanted) return;
+        var ignored: errors.Failure = .{};
+        if (wanted == .none) {
+            self.loop.removeFromHandler(source);
+        } else if (current.* == .none) {
+            self.loop.add(source, wanted, &ignored) catch return;
+        } else self.loop.modify(source, wanted);
+        current.* = wanted;
     }
 
     fn onClient(context: *anyopaque, ready: loop_module.Readiness) void {
@@ -212,23 +248,35 @@ pub const Chardev = struct {
         const flags = linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
         const answer = system.result(linux.accept4(self.options.listen_fd, null, null, flags));
         if (!answer.ok()) return;
+        self.finishWithLeftClient();
         if (self.client_fd >= 0) return system.close(answer.fd());
         self.client_fd = answer.fd();
         self.input_closed = false;
-        self.output_watched = false;
-        self.watchInput(self.client_fd);
+        self.guard.lock();
+        self.has_reader = true;
+        self.guard.unlock();
+        self.openInput();
         self.flush();
     }
 
-    fn watchInput(self: *Chardev, fd: i32) void {
+    /// A client that has left makes room for the next one, also when the guest has not taken all of
+    /// its input: what fits is kept.
+    fn finishWithLeftClient(self: *Chardev) void {
+        if (self.client_fd < 0 or !hasLeft(self.client_fd)) return;
+        while (self.client_fd >= 0 and !self.input_paused) self.readInput();
+        if (self.client_fd >= 0) self.closeInput();
+    }
+
+    fn openInput(self: *Chardev) void {
+        const fd = self.inputFd();
+        self.output = .{ .fd = self.outputFd(), .context = self, .handler = onOutput };
         if (fd < 0) return;
-        var ignored: errors.Failure = .{};
         self.input = .{ .fd = fd, .context = self, .handler = onClient };
+        self.watchBoth();
+        if (self.input_interest != .none or self.input_paused) return;
         // A regular file is always ready and cannot be watched: it is read from the wake-up.
-        self.loop.add(&self.input, .readable, &ignored) catch {
-            self.always_ready = true;
-        };
-        if (self.always_ready) system.eventfdSignal(self.wake_fd);
+        self.always_ready = true;
+        system.eventfdSignal(self.wake_fd);
     }
 
     fn readAlwaysReady(self: *Chardev) void {
@@ -266,17 +314,22 @@ pub const Chardev = struct {
         self.guard.lock();
         self.input_paused = pause;
         self.guard.unlock();
-        if (self.input_closed or self.always_ready) return;
-        self.loop.modify(&self.input, if (pause) .none else .readable);
+        self.watchBoth();
     }
 
     fn closeInput(self: *Chardev) void {
-        self.loop.removeFromHandler(&self.input);
+        self.watch(&self.input, &self.input_interest, .none);
         self.input_closed = true;
-        self.output_watched = false;
+        self.output_blocked = false;
         if (self.client_fd < 0) return;
         system.close(self.client_fd);
         self.client_fd = -1;
+        self.guard.lock();
+        self.has_reader = false;
+        const drained = self.was_full;
+        self.was_full = false;
+        self.guard.unlock();
+        if (drained) self.tellDrained();
     }
 
     /// Takes Ctrl-A x and Ctrl-A Ctrl-A out of console input.
@@ -305,7 +358,7 @@ pub const Chardev = struct {
         self.guard.lock();
         defer self.guard.unlock();
         for (0..exit_flush_try_count) |_| {
-            if (!self.writeOut(fd)) return;
+            if (self.writeOut(fd) != .blocked) return;
             var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
             _ = linux.poll(@ptrCast(&poll), 1, exit_flush_wait_ms);
         }
@@ -318,6 +371,11 @@ pub const Chardev = struct {
 /// Descriptors of the user, such as standard output, are shared and stay in blocking mode.
 fn isWritable(fd: i32) bool {
     var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
+    return linux.poll(@ptrCast(&poll), 1, 0) == 1;
+}
+
+fn hasLeft(fd: i32) bool {
+    var poll: linux.pollfd = .{ .fd = fd, .events = 0, .revents = 0 };
     return linux.poll(@ptrCast(&poll), 1, 0) == 1;
 }
 
