@@ -1,6 +1,6 @@
 // The host side of a character device: opens what the user named and gives the descriptors to Zig.
 
-import { closeSync, constants, lstatSync, rmSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, rmSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { UserError } from "../errors.ts";
@@ -70,8 +70,14 @@ function openPty(core: Core, id: string): Chardev {
     flags: constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK,
   });
   const ptyPath = `/dev/pts/${core.preparePty(fd)}`;
+  // The other end stays open, so that a reader who leaves is no hang-up.
+  const otherEnd = openSync(ptyPath, constants.O_RDWR | constants.O_NOCTTY);
   const descriptors = { ...NONE, inputFd: fd, outputFd: fd };
-  return { ...attach(core, id, descriptors, () => closeSync(fd)), ptyPath };
+  const close = (): void => {
+    closeSync(fd);
+    closeSync(otherEnd);
+  };
+  return { ...attach(core, id, descriptors, close), ptyPath };
 }
 
 type SocketConfig = Extract<ChardevConfig, { backend: "socket" }>;
