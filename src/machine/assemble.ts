@@ -23,7 +23,9 @@ export interface Assembly {
   readonly chardevs: ReadonlyMap<string, Chardev>;
   /** Iothread ids with their numbers in the core. */
   readonly iothreads: ReadonlyMap<string, number>;
-  readonly debugPort: DeviceId;
+  readonly vcpuCount: number;
+  /** Of a board that has one. */
+  readonly debugPort: DeviceId | undefined;
   /** Devices of the user by their ids. */
   readonly devices: ReadonlyMap<string, DeviceId>;
   /** Interrupt lines with the device behind each, for tests. */
@@ -33,14 +35,31 @@ export interface Assembly {
 export function assemble(config: Config): Assembly {
   const resources = new Resources();
   try {
-    return build(config, resources);
+    return BUILDERS[config.machine.type](config, resources);
   } catch (error) {
     resources.close();
     throw error;
   }
 }
 
-function build(config: Config, resources: Resources): Assembly {
+const BUILDERS = { none: buildNone, microvm: buildMicrovm } as const;
+
+/** Nothing but a control plane: libvirt asks it what this program can do. */
+function buildNone(config: Config, resources: Resources): Assembly {
+  const core = own(Core.create(), resources);
+  return {
+    core,
+    resources,
+    chardevs: openChardevs(core, config, resources),
+    iothreads: new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)])),
+    vcpuCount: 0,
+    debugPort: undefined,
+    devices: new Map(),
+    lines: new Map(),
+  };
+}
+
+function buildMicrovm(config: Config, resources: Resources): Assembly {
   const core = openCore(config, resources);
   for (const range of ramRanges(microvm.memoryLayout(config.memory.sizeBytes))) {
     core.addMemory({
@@ -66,9 +85,10 @@ function build(config: Config, resources: Resources): Assembly {
     keep: (resource) => resources.add(resource),
   });
   core.publishMap(devices.windows);
-  if (config.machine.accel === "kvm") startVcpus(core, config, slots);
+  const vcpuCount = config.machine.accel === "kvm" ? startVcpus(core, config, slots) : 0;
   const { lines, named } = devices;
-  return { core, resources, chardevs, iothreads, debugPort, devices: named, lines };
+  const counts = { vcpuCount, debugPort, devices: named, lines };
+  return { core, resources, chardevs, iothreads, ...counts };
 }
 
 function openCore(config: Config, resources: Resources): Core {
@@ -159,10 +179,11 @@ function addVirtio(devices: DeviceBuilder, context: DeviceContext): Slot[] {
   return slots;
 }
 
-function startVcpus(core: Core, config: Config, slots: readonly Slot[]): void {
+function startVcpus(core: Core, config: Config, slots: readonly Slot[]): number {
   const { cores, threads, sockets, dies, clusters } = config.cpu;
   const topology: Topology = { threads, cores: cores * clusters, dies, sockets };
   for (let index = 0; index < config.cpu.count; index += 1) core.createVcpu(topology);
   core.setEntry(loadKernel(core, { config, topology, slots }));
   core.startVcpus();
+  return config.cpu.count;
 }

@@ -128,8 +128,7 @@ export class Machine implements MachineControl {
   }
 
   #hostThreadId(index: number): number | undefined {
-    const { machine, cpu } = this.#config;
-    if (machine.accel === "test" || machine.type === "none" || index >= cpu.count) return undefined;
+    if (index >= this.#assembly.vcpuCount) return undefined;
     return this.#assembly.core.vcpuInfo(index).threadId;
   }
 
@@ -185,7 +184,7 @@ export class Machine implements MachineControl {
   }
 
   #onPark(): void {
-    for (let index = 0; index < this.#config.cpu.count; index += 1) {
+    for (let index = 0; index < this.#assembly.vcpuCount; index += 1) {
       const info = this.#assembly.core.vcpuInfo(index);
       if (info.park !== ParkReason.none) this.end(this.#endingOf(index, info.park as ParkReason));
     }
