@@ -94,10 +94,16 @@ export class Core {
     this.#handle = 0;
   }
 
+  /** The handle for a call. */
+  get #live(): number {
+    if (this.#handle === 0) throw new Error("this core was destroyed");
+    return this.#handle;
+  }
+
   #check(call: keyof Library, status: number): void {
     if (status === Status.ok) return;
     const failure = new Uint8Array(FailureLayout.size);
-    this.#library.core_failure(this.#handle, failure);
+    this.#library.core_failure(this.#live, failure);
     throw new CoreError(call, status as Status, causeOf(failure));
   }
 
@@ -112,12 +118,12 @@ export class Core {
       | "seccomp_install",
     params: Uint8Array,
   ): void {
-    this.#check(call, this.#library[call](this.#handle, params));
+    this.#check(call, this.#library[call](this.#live, params));
   }
 
   #create(call: "thread_create" | "chardev_create" | "device_create", params: Uint8Array): number {
     const out = new Uint8Array(4);
-    this.#check(call, this.#library[call](this.#handle, params, out));
+    this.#check(call, this.#library[call](this.#live, params, out));
     return new DataView(out.buffer).getUint32(0, true);
   }
 
@@ -127,26 +133,26 @@ export class Core {
     layout: L,
   ): StructValue<L> {
     const out = new Uint8Array(layout.size);
-    this.#check(call, this.#library[call](this.#handle, id, out));
+    this.#check(call, this.#library[call](this.#live, id, out));
     return decode(layout, out);
   }
 
   capabilities(): StructValue<typeof CapabilitiesLayout> {
     const out = new Uint8Array(CapabilitiesLayout.size);
-    this.#check("vm_capabilities", this.#library.vm_capabilities(this.#handle, out));
+    this.#check("vm_capabilities", this.#library.vm_capabilities(this.#live, out));
     return decode(CapabilitiesLayout, out);
   }
 
   /** PIC, IOAPIC, local APICs and PIT in the kernel; before the first vCPU. */
   createInterruptChips(): void {
-    const status = this.#library.vm_create_interrupt_chips(this.#handle);
+    const status = this.#library.vm_create_interrupt_chips(this.#live);
     this.#check("vm_create_interrupt_chips", status);
   }
 
   /** Replaces all interrupt routes; those of a PC are there without. */
   setRoutes(routes: readonly Route[]): void {
     const bytes = encodeArray(RouteLayout, routes);
-    this.#check("vm_set_routes", this.#library.vm_set_routes(this.#handle, bytes, routes.length));
+    this.#check("vm_set_routes", this.#library.vm_set_routes(this.#live, bytes, routes.length));
   }
 
   addMemory(params: StructValue<typeof MemoryParamsLayout>): void {
@@ -184,7 +190,7 @@ export class Core {
 
   threadId(index: number): number {
     const out = new Uint8Array(4);
-    this.#check("thread_id", this.#library.thread_id(this.#handle, index, out));
+    this.#check("thread_id", this.#library.thread_id(this.#live, index, out));
     return new DataView(out.buffer).getUint32(0, true);
   }
 
@@ -195,7 +201,7 @@ export class Core {
   /** A listening socket for Zig to accept on; `address` is a sockaddr. */
   listen(address: Uint8Array): number {
     const out = new Uint8Array(4);
-    const status = this.#library.host_listen(this.#handle, address, address.length, out);
+    const status = this.#library.host_listen(this.#live, address, address.length, out);
     this.#check("host_listen", status);
     return new DataView(out.buffer).getInt32(0, true);
   }
@@ -203,22 +209,22 @@ export class Core {
   /** Makes an open /dev/ptmx usable; returns the number of its other end in /dev/pts. */
   preparePty(fd: number): number {
     const out = new Uint8Array(4);
-    this.#check("host_prepare_pty", this.#library.host_prepare_pty(this.#handle, fd, out));
+    this.#check("host_prepare_pty", this.#library.host_prepare_pty(this.#live, fd, out));
     return new DataView(out.buffer).getUint32(0, true);
   }
 
   /** Locks an open file against other machines until its descriptor is closed. */
   lockFile(fd: number, mode: "shared" | "exclusive"): void {
     const exclusive = mode === "exclusive" ? 1 : 0;
-    this.#check("host_lock_file", this.#library.host_lock_file(this.#handle, fd, exclusive));
+    this.#check("host_lock_file", this.#library.host_lock_file(this.#live, fd, exclusive));
   }
 
   setTerminalRaw(fd: number): void {
-    this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#handle, fd));
+    this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#live, fd));
   }
 
   restoreTerminal(): void {
-    this.#library.terminal_restore(this.#handle);
+    this.#library.terminal_restore(this.#live);
   }
 
   createDevice(device: NewDevice): DeviceId {
@@ -237,7 +243,7 @@ export class Core {
   }
 
   destroyDevice(id: DeviceId): void {
-    this.#check("device_destroy", this.#library.device_destroy(this.#handle, id));
+    this.#check("device_destroy", this.#library.device_destroy(this.#live, id));
   }
 
   deviceInfo(id: DeviceId): StructValue<typeof DeviceInfoLayout> {
@@ -252,20 +258,20 @@ export class Core {
   /** Replaces the whole address map. */
   publishMap(windows: readonly Window[]): void {
     const bytes = encodeArray(WindowParamsLayout, windows);
-    this.#check("map_publish", this.#library.map_publish(this.#handle, bytes, windows.length));
+    this.#check("map_publish", this.#library.map_publish(this.#live, bytes, windows.length));
   }
 
   /** One register read of 1 to 8 bytes, as a vCPU would do it. */
   busRead(space: Space, address: number, size: number): bigint {
     const access = encode(AccessParamsLayout, { space, size, address, value: 0n });
-    this.#check("bus_read", this.#library.bus_read(this.#handle, access));
+    this.#check("bus_read", this.#library.bus_read(this.#live, access));
     return decode(AccessParamsLayout, access).value;
   }
 
   /** Returns the ParkReason that the write asks for; 0 for none. */
   busWrite(space: Space, address: number, size: number, value: bigint): number {
     const access = encode(AccessParamsLayout, { space, size, address, value });
-    this.#check("bus_write", this.#library.bus_write(this.#handle, access));
+    this.#check("bus_write", this.#library.bus_write(this.#live, access));
     return Number(decode(AccessParamsLayout, access).value);
   }
 
@@ -280,7 +286,7 @@ export class Core {
 
   /** Starts the vCPU threads, paused. */
   startVcpus(): void {
-    this.#check("vcpus_start", this.#library.vcpus_start(this.#handle));
+    this.#check("vcpus_start", this.#library.vcpus_start(this.#live));
   }
 
   /** Confines all threads for good; `params` is an encoded SeccompParams. */
@@ -289,12 +295,12 @@ export class Core {
   }
 
   resumeVcpus(): void {
-    this.#check("vcpus_resume", this.#library.vcpus_resume(this.#handle));
+    this.#check("vcpus_resume", this.#library.vcpus_resume(this.#live));
   }
 
   /** Returns when every vCPU is at rest; throws after two seconds. */
   pauseVcpus(): void {
-    this.#check("vcpus_pause", this.#library.vcpus_pause(this.#handle));
+    this.#check("vcpus_pause", this.#library.vcpus_pause(this.#live));
   }
 
   vcpuInfo(index: number): VcpuInfo {
@@ -306,13 +312,13 @@ export class Core {
   }
 
   answerPark(index: number): void {
-    this.#check("park_answer", this.#library.park_answer(this.#handle, index));
+    this.#check("park_answer", this.#library.park_answer(this.#live, index));
   }
 
   /** The readable end of the doorbell, which the caller closes. */
   takeDoorbellFd(): number {
     const out = new Uint8Array(4);
-    this.#check("doorbell_fd", this.#library.doorbell_fd(this.#handle, out));
+    this.#check("doorbell_fd", this.#library.doorbell_fd(this.#live, out));
     return new DataView(out.buffer).getInt32(0, true);
   }
 
@@ -320,7 +326,7 @@ export class Core {
   takeNews(): { readonly bits: number; readonly ringCount: number } {
     const bits = new Uint8Array(4);
     const rings = new Uint8Array(8);
-    this.#check("doorbell_take", this.#library.doorbell_take(this.#handle, bits, rings));
+    this.#check("doorbell_take", this.#library.doorbell_take(this.#live, bits, rings));
     return {
       bits: new DataView(bits.buffer).getUint32(0, true),
       ringCount: Number(new DataView(rings.buffer).getBigUint64(0, true)),
@@ -330,14 +336,14 @@ export class Core {
   /** Virtual time in nanoseconds with accel=test, else the host's monotonic clock. */
   clockNow(): number {
     const out = new Uint8Array(8);
-    this.#check("clock_now", this.#library.clock_now(this.#handle, out));
+    this.#check("clock_now", this.#library.clock_now(this.#live, out));
     return Number(new DataView(out.buffer).getBigUint64(0, true));
   }
 
   /** Moves virtual time forward; returns the time after. */
   moveClock(targetNs: number): number {
     const out = new Uint8Array(8);
-    this.#check("clock_move", this.#library.clock_move(this.#handle, targetNs, out));
+    this.#check("clock_move", this.#library.clock_move(this.#live, targetNs, out));
     return Number(new DataView(out.buffer).getBigUint64(0, true));
   }
 }

@@ -21,7 +21,7 @@ pub const Doorbell = struct {
     /// Wake-ups so far, for the test that counts them.
     ring_count: std.atomic.Value(u64) = .init(0),
     write_fd: i32 = -1,
-    /// Given to JavaScript, which closes it.
+    /// Until JavaScript takes it, which closes it then.
     read_fd: i32 = -1,
 
     pub fn open(self: *Doorbell, failure: *errors.Failure) errors.HostError!void {
@@ -35,7 +35,9 @@ pub const Doorbell = struct {
 
     pub fn close(self: *Doorbell) void {
         if (self.write_fd >= 0) system.close(self.write_fd);
+        if (self.read_fd >= 0) system.close(self.read_fd);
         self.write_fd = -1;
+        self.read_fd = -1;
     }
 
     pub fn ring(self: *Doorbell, news: News) void {
