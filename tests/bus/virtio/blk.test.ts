@@ -156,7 +156,7 @@ describe("layouts", () => {
     ];
     expect(await driver.run(0, parts)).toBe(2048 + 1);
     const read = dataPieces.flatMap((piece) => [...driver.ram.read(piece)]);
-    expect(Uint8Array.from(read)).toEqual(content.subarray(1024, 1024 + 2048));
+    expect(read).toEqual([...content.subarray(1024, 1024 + 2048)]);
     expect(driver.ram.read(status)).toEqual(Uint8Array.of(ok));
   });
 
@@ -193,7 +193,7 @@ describe("layouts", () => {
     expect(await driver.request({ type: BLK_REQUEST.read, sector: 1, input: [input] })).toBe(ok);
     const low = machine.ram.read({ ...input, length: 1000 });
     const high = machine.ram.read({ address: machine.lowMemoryEnd, length: 3096 });
-    expect(Uint8Array.of(...low, ...high)).toEqual(content.subarray(512, 512 + 4096));
+    expect([...low, ...high]).toEqual([...content.subarray(512, 512 + 4096)]);
   });
 
   test.each([

@@ -1,0 +1,127 @@
+// A serial port on its own machine, behind any back end; and its registers as a guest
+// driver uses them (PC16550D).
+
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { openChardev } from "../../src/backends/chardev.ts";
+import { CONSTANTS, ModelKind } from "../../src/core/abi.gen.ts";
+import type { DeviceId } from "../../src/core/core.ts";
+import type { ChardevConfig } from "../../src/options/config.ts";
+import { BusMachine } from "./bus_machine.ts";
+import { TemporaryFolder } from "./temporary_folder.ts";
+
+const BASE = 0x3f8;
+const PORT_COUNT = 7;
+
+export const UART = {
+  data: 0,
+  interruptEnable: 1,
+  interruptIdentity: 2,
+  fifoControl: 2,
+  lineControl: 3,
+  modemControl: 4,
+  lineStatus: 5,
+  modemStatus: 6,
+} as const;
+
+export const LINE_STATUS = { dataReady: 0x01, empty: 0x60 } as const;
+
+type Backend = "none" | "file" | "socket" | "pty" | { readonly input: string };
+
+export class SerialBench implements Disposable {
+  readonly folder = new TemporaryFolder();
+  readonly machine = new BusMachine();
+  readonly outputPath = this.folder.file("serial.out");
+  readonly socketPath = this.folder.file("serial.sock");
+  readonly device: DeviceId;
+  #ptyPath = "";
+
+  constructor(backend: Backend) {
+    const chardev = this.#open(backend);
+    this.device = this.machine.core.createDevice({ model: ModelKind.serial, gsi: 4, chardev });
+    this.machine.addPorts(this.device, BASE, PORT_COUNT);
+  }
+
+  /** Returns the number of the back end in the core. */
+  #open(backend: Backend): number {
+    switch (backend) {
+      case "none":
+        return CONSTANTS.noChardev;
+      case "file":
+        return this.#openConfigured({ id: "c", backend: "file", path: this.outputPath });
+      case "pty":
+        return this.#openConfigured({ id: "c", backend: "pty" });
+      case "socket": {
+        const place = { path: this.socketPath, host: undefined, port: undefined };
+        const socket = { backend: "socket", server: true, nowait: true, ...place } as const;
+        return this.#openConfigured({ id: "c", ...socket });
+      }
+      default:
+        return this.#openInput(backend.input);
+    }
+  }
+
+  #openConfigured(config: ChardevConfig): number {
+    const chardev = openChardev(this.machine.core, config);
+    this.machine.onClose(() => chardev.close());
+    this.#ptyPath = chardev.ptyPath ?? "";
+    return chardev.index;
+  }
+
+  /** Standard input that comes from a file. */
+  #openInput(text: string): number {
+    const path = this.folder.file("serial.in");
+    writeFileSync(path, text);
+    const inputFd = openSync(path, "r");
+    this.machine.onClose(() => closeSync(inputFd));
+    return this.machine.core.createChardev({ inputFd, outputFd: -1, listenFd: -1, escape: 0 });
+  }
+
+  get ptyPath(): string {
+    return this.#ptyPath;
+  }
+
+  read(register: number): number {
+    return this.machine.readPort(BASE + register);
+  }
+
+  write(register: number, value: number): void {
+    this.machine.writePort(BASE + register, value);
+  }
+
+  get hasInput(): boolean {
+    return (this.read(UART.lineStatus) & LINE_STATUS.dataReady) !== 0;
+  }
+
+  get canTransmit(): boolean {
+    return (this.read(UART.lineStatus) & LINE_STATUS.empty) === LINE_STATUS.empty;
+  }
+
+  get interruptCount(): number {
+    return this.machine.core.deviceInfo(this.device).interruptCount;
+  }
+
+  /** As a polite driver does: only while the port says that it has room. Returns what was sent. */
+  transmit(text: string): string {
+    for (let index = 0; index < text.length; index += 1) {
+      if (!this.canTransmit) return text.slice(0, index);
+      this.write(UART.data, text.charCodeAt(index));
+    }
+    return text;
+  }
+
+  /** All input that is there now. */
+  receive(): string {
+    let text = "";
+    while (this.hasInput) text += String.fromCharCode(this.read(UART.data));
+    return text;
+  }
+
+  get output(): string {
+    return readFileSync(this.outputPath, "latin1");
+  }
+
+  [Symbol.dispose](): void {
+    this.machine[Symbol.dispose]();
+    this.folder[Symbol.dispose]();
+  }
+}
