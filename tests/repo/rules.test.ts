@@ -65,7 +65,7 @@ const SAMPLES = {
   "tests/branch.test.ts": '// Branch.\ntest("it", () => {\n  if (now) run();\n});\n',
   "tests/sleep.test.ts": '// Sleep.\ntest("it", async () => {\n  await Bun.sleep(5);\n});\n',
   "zig/long.zig": `//! Long.\nfn long() void {\n${many(60, "    step();")}}\n`,
-  "zig/generic.zig": `//! Long.\nfn Of(T: type) type {\n    return struct {\n${many(60, "")}};\n}\n`,
+  "zig/generic.zig": `//! Long.\nfn Of(T: type) type {\n  return struct {\n${many(60, "")}};\n}\n`,
   "zig/flag.zig": "//! A flag.\nfn set(self: *Self, size: u32, force: bool) void {}\n",
   "zig/single.zig": "//! Not a flag.\nfn setReady(self: *Self, ready: bool) void {}\n",
   "zig/global.zig": "//! Global.\nvar count: u32 = 0;\n",

@@ -209,6 +209,8 @@ function findingsOf(tokens: Tokens): Finding[] {
   return tokens.all.flatMap(({ line }, index) =>
     Object.entries(RUNS)
       .filter(([, run]) => run.every((text, offset) => tokens.text(index + offset) === text))
+      // What prints text into a buffer does nothing to the host.
+      .filter(([kind]) => kind !== "std.Io" || tokens.text(index + 4) !== "Writer")
       .map(([kind]) => ({ line, kind })),
   );
 }

@@ -25,7 +25,7 @@ const LEAVES = ["src/errors.ts", "src/version.ts", "src/files.ts", "package.json
 /** The layers of the data plane, lowest first; the first prefix that fits a file counts. */
 const LAYERS: readonly (readonly string[])[] = [
   ["zig/limits.zig", "zig/errors.zig"],
-  ["zig/kernel/", "zig/lock.zig"],
+  ["zig/kernel/", "zig/lock.zig", "zig/thread.zig"],
   [
     "zig/memory/",
     "zig/io/",
@@ -49,6 +49,11 @@ const LAYERS: readonly (readonly string[])[] = [
 
 const UPWARD: Exceptions = {
   "zig/devices/table.zig": "makes devices from what the core owns: loops, memory, lines",
+  "zig/host/jail_abi.zig": "the launcher's part of zig/abi.zig, with whose scalar types it is made",
+};
+
+const DEVICE_LISTS: Exceptions = {
+  "zig/devices/virtio/body.zig": "the list of all virtio devices, made without a table of pointers",
 };
 
 const FFI: Exceptions = {
@@ -161,13 +166,15 @@ export const layerRules: readonly Rule[] = [
   },
   {
     name: "devices do not import each other",
-    check: (project) =>
-      [...edges(project, "src"), ...edges(project, "zig")]
-        .filter(({ code, target }) => {
-          const [own, other] = [deviceOf(code.source.path), deviceOf(target)];
+    check: (project) => {
+      const found = [...edges(project, "src"), ...edges(project, "zig")]
+        .filter(({ code: { source }, target }) => {
+          const [own, other] = [deviceOf(source.path), deviceOf(target)];
           return own !== undefined && other !== undefined && own !== other;
         })
-        .map(({ code, line, target }) => violation(code.source, line, `imports ${target}`)),
+        .map(({ code: { source }, line, target }) => ({ source, line, text: `imports ${target}` }));
+      return withoutExcepted(found, DEVICE_LISTS);
+    },
   },
   {
     name: "layers of zig import downward only",

@@ -3,6 +3,7 @@
 import type { Exceptions } from "../rule.ts";
 
 const RUNTIME = "stands in for the C library or the C++ runtime, whose interface this is";
+const ENTRY = "where a thread of the C library begins";
 const OWN_CALLS = "the kernel, or clone, calls back through the C convention";
 
 export const ERASED_POINTERS: Exceptions = {
@@ -10,11 +11,14 @@ export const ERASED_POINTERS: Exceptions = {
   "zig/devices/platform/serial.zig": "called back by a character back end",
   "zig/devices/virtio/blk.zig": "called back by the loop",
   "zig/virtio/device.zig": "called back by the loop",
+  "zig/thread.zig": ENTRY,
   "zig/vcpu/x86_64/state.zig": "one ioctl takes structs of many types",
   "zig/host/jail_forward.zig": "the signature of a signal handler",
   "zig/seccomp_violation.zig": "the signature of a signal handler",
   "zig/static/": RUNTIME,
 };
+
+export const FLAGS: Exceptions = { "zig/static/cxx/tree.zig": RUNTIME };
 
 export const GLOBALS: Exceptions = {
   "zig/abi_gen.zig": "a generator, which is no part of the core",
@@ -36,6 +40,7 @@ export const C_CALLS: Exceptions = {
   "zig/host/jail_enter.zig": OWN_CALLS,
   "zig/host/jail_forward.zig": "a signal handler",
   "zig/seccomp_violation.zig": "a signal handler",
+  "zig/thread.zig": ENTRY,
   "zig/vcpu/vcpu.zig": "a signal handler",
   "zig/static/": RUNTIME,
 };
