@@ -20,7 +20,7 @@ ip link set lo up
 
 const console = `#!/bin/sh
 cd /root
-exec setsid cttyhack sh -l
+exec cttyhack sh -l
 `;
 
 const profile = `export PATH=/bin:/sbin HOME=/root PS1='guest:\\w# '
