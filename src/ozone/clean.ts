@@ -15,6 +15,7 @@ import { UserError } from "../errors.ts";
 import { controlMounts } from "./control_groups.ts";
 import { requireRoot } from "./host_facts.ts";
 import { unmount } from "./jail_calls.ts";
+import { withLock } from "./lock.ts";
 import { isWithin, readMounts } from "./mount_table.ts";
 import { removeIfEmpty } from "./perform.ts";
 import { jailRoot, jailsFolder } from "./plan.ts";
@@ -78,6 +79,10 @@ function removeGroup(path: string): void {
  */
 export function cleanJail(program: string, name: string): boolean {
   requireRoot();
+  return withLock(() => removeJail(program, name));
+}
+
+function removeJail(program: string, name: string): boolean {
   const root = jailRoot(program, name);
   const parents = controlMounts(readMounts())
     .map((mount) => `${mount}/${basename(program)}`)

@@ -91,6 +91,16 @@ function call(action: (library: Library, failure: Uint8Array) => number): void {
   throw new JailCallError(operation as Operation, errno, value);
 }
 
+/** Loads the library; without it no step of a jail should begin. */
+export function prepare(): void {
+  loadLibrary();
+}
+
+/** Takes the lock of an open folder, or throws EAGAIN while another process has it. */
+export function lock(descriptor: number): void {
+  call((library, failure) => library.jail_lock(descriptor, failure));
+}
+
 /** New namespaces for this thread: the sum of Namespace values. */
 export function unshare(namespaces: number): void {
   call((library, failure) => library.jail_unshare(namespaces, failure));

@@ -5,7 +5,8 @@ import { messageOf } from "../errors.ts";
 import { capabilityBits, capabilityWarnings } from "./capabilities.ts";
 import { enterFailure, stepFailure } from "./failure.ts";
 import { inspectHost, requireRoot } from "./host_facts.ts";
-import { enter, type JailExit } from "./jail_calls.ts";
+import { enter, type JailExit, prepare } from "./jail_calls.ts";
+import { withLock } from "./lock.ts";
 import type { JailOptions } from "./options.ts";
 import { type Progress, perform } from "./perform.ts";
 import { type JailPlan, planJail } from "./plan.ts";
@@ -61,28 +62,41 @@ function start(options: JailOptions, plan: JailPlan, hooks: LaunchHooks): JailEx
   }
 }
 
+function make(plan: JailPlan, progress: Progress, hooks: LaunchHooks): void {
+  for (const step of plan.steps) {
+    try {
+      hooks.before?.(step);
+      perform(step, progress);
+    } catch (error) {
+      throw stepFailure(step, error);
+    }
+  }
+}
+
 /**
  * Runs the program in its jail until it ends; the jail stays, for what the program wrote there.
  * Throws a UserError when the program could not start; nothing is left then.
  */
 export function launch(options: JailOptions, hooks: LaunchHooks): JailExit {
   requireRoot();
-  const plan = planJail(options, inspectHost(options));
+  prepare();
   for (const warning of capabilityWarnings(options.capabilities)) hooks.warn(warning);
   const actions: (() => void)[] = [];
   const progress: Progress = { undo: (action) => actions.push(action), warn: hooks.warn };
-  try {
-    for (const step of plan.steps) {
-      try {
-        hooks.before?.(step);
-        perform(step, progress);
-      } catch (error) {
-        throw stepFailure(step, error);
-      }
+  const plan = withLock(() => {
+    const made = planJail(options, inspectHost(options));
+    try {
+      make(made, progress, hooks);
+      return made;
+    } catch (error) {
+      undoAll(actions, hooks);
+      throw error;
     }
+  });
+  try {
     return start(options, plan, hooks);
   } catch (error) {
-    undoAll(actions, hooks);
+    withLock(() => undoAll(actions, hooks));
     throw error;
   }
 }

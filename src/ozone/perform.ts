@@ -15,7 +15,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { nameInUse } from "./host_facts.ts";
 import * as jail from "./jail_calls.ts";
 import { MountFlag, Namespace } from "./jail_calls.ts";
@@ -52,8 +52,6 @@ function makeParent(path: string, progress: Progress): void {
 }
 
 function makeRoot(path: string, owner: Owner, progress: Progress): void {
-  // The last jail of the same executable may be cleaned, with their folder, at this moment.
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {

@@ -75,6 +75,15 @@ pub fn makeNode(
     _ = try check(failure, .device_node, raw, number.encode());
 }
 
+/// Takes the lock of an open folder or file without waiting (flock(2)); closing gives it back.
+pub fn lock(fd: i32, failure: *Failure) HostError!void {
+    const raw = linux.syscall2(.flock, @intCast(fd), lock_exclusive | lock_nonblocking);
+    _ = try check(failure, .file_lock, raw, 0);
+}
+
+const lock_exclusive = 2;
+const lock_nonblocking = 4;
+
 test "device numbers above 255 keep their low and high parts apart" {
     const kvm: DeviceNumber = .{ .major = 10, .minor = 232 };
     try std.testing.expectEqual(@as(u32, 0x0ae8), kvm.encode());

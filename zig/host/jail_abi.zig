@@ -80,6 +80,11 @@ pub fn makeNode(params: *const JailNodeParams, failure: *errors.Failure) callcon
     return done(jail.makeNode(textOf(params.path), params.mode, number, failure));
 }
 
+/// Takes the lock of an open folder; EAGAIN says that another launcher has it.
+pub fn lock(fd: i32, failure: *errors.Failure) callconv(.c) Status {
+    return done(jail.lock(fd, failure));
+}
+
 /// Starts the program and returns when it has ended: the launcher's only blocking call.
 pub fn enter(
     params: *const JailEnterParams,
