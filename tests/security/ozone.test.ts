@@ -12,22 +12,6 @@ if (!isRoot)
 const world = new World();
 const NET_ADMIN = 1 << 12;
 
-/** The process that runs in the jail: the launcher's child. */
-async function jailedPid(launcher: number): Promise<number> {
-  const path = `/proc/${launcher}/task/${launcher}/children`;
-  const text = await until(() => readFileSync(path, "latin1").trim() || undefined);
-  return Number(text);
-}
-
-async function waitingProbe(argv: readonly string[]) {
-  const child = world.start([...argv, "--", "wait"]);
-  const reader = child.stdout.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (!text.includes("waiting")) text += decoder.decode((await reader.read()).value);
-  return { child, pid: await jailedPid(child.pid) };
-}
-
 function processExists(pid: number): boolean {
   return existsSync(`/proc/${pid}/exe`) && !readFileSync(`/proc/${pid}/stat`).includes(") Z ");
 }
@@ -174,7 +158,7 @@ describe.skipIf(!isRoot)("ozone", () => {
   });
 
   test("puts the program into namespaces of its own", async () => {
-    const { child, pid } = await waitingProbe(world.options("jail"));
+    const { child, pid } = await world.startWaiting(world.options("jail"));
     const differing = ["mnt", "uts", "ipc", "pid", "net"].filter(
       (kind) => readlinkSync(`/proc/${pid}/ns/${kind}`) !== readlinkSync(`/proc/self/ns/${kind}`),
     );
@@ -188,7 +172,7 @@ describe.skipIf(!isRoot)("ozone", () => {
     const ready = await holder.stdout.getReader().read();
     expect(new TextDecoder().decode(ready.value)).toBe("ready\n");
     const path = `/proc/${holder.pid}/ns/net`;
-    const { child, pid } = await waitingProbe([...world.options("jail"), "-netns", path]);
+    const { child, pid } = await world.startWaiting([...world.options("jail"), "-netns", path]);
     const joined = readlinkSync(`/proc/${pid}/ns/net`);
     const wanted = readlinkSync(path);
     child.kill("SIGTERM");
@@ -209,19 +193,19 @@ describe.skipIf(!isRoot)("ozone", () => {
     ["SIGHUP", 1],
     ["SIGUSR1", 10],
   ] as const)("forwards %s and ends with the program's code", async (signal, code) => {
-    const { child } = await waitingProbe(world.options("jail"));
+    const { child } = await world.startWaiting(world.options("jail"));
     child.kill(signal);
     expect(await child.exited).toBe(code);
   });
 
   test("ends with 128 and the signal that ended the program", async () => {
-    const { child, pid } = await waitingProbe(world.options("jail"));
+    const { child, pid } = await world.startWaiting(world.options("jail"));
     process.kill(pid, "SIGKILL");
     expect(await child.exited).toBe(137);
   });
 
   test("takes the program along when it is killed", async () => {
-    const { child, pid } = await waitingProbe(world.options("jail"));
+    const { child, pid } = await world.startWaiting(world.options("jail"));
     child.kill("SIGKILL");
     await child.exited;
     await until(() => (processExists(pid) ? undefined : true));

@@ -89,6 +89,17 @@ describe.skipIf(!isRoot)("ozone", () => {
     expect(again.error).toMatch(/^ozone: The name 'jail' is in use: .*-clean-resource\.\n$/);
   });
 
+  test("starts and cleans jails of one executable side by side", async () => {
+    const oneByOne = async (name: string) => {
+      for (let round = 0; round < 4; round += 1) {
+        const options = [...world.options(name), "-cgroup", "cpuset.cpus=0"];
+        expect((await world.run([...options, "--", "exit", "3"])).code).toBe(3);
+        expect((await world.clean(name)).code).toBe(0);
+      }
+    };
+    await Promise.all(["one", "two", "three"].map(oneByOne));
+  }, 60_000);
+
   test("says so when there is nothing to clean", async () => {
     const { code, error } = await world.clean("never");
     expect(code).toBe(0);

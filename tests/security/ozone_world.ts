@@ -1,7 +1,15 @@
 // What the tests of ozone share: the probe under a name of its own, runs of the launcher, and a
 // look at what is left on the host.
 
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkout } from "../../scripts/lib/paths.ts";
@@ -77,6 +85,21 @@ export class World {
       child.exited,
     ]);
     return { code, out, error };
+  }
+
+  /** Starts the probe in a jail and waits until it waits; `pid` is the probe's. */
+  async startWaiting(argv: readonly string[]) {
+    const child = this.start([...argv, "--", "wait"]);
+    const reader = child.stdout.getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    while (!text.includes("waiting")) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`the probe ended: ${await new Response(child.stderr).text()}`);
+      text += decoder.decode(value);
+    }
+    const path = `/proc/${child.pid}/task/${child.pid}/children`;
+    return { child, pid: Number(readFileSync(path, "latin1")) };
   }
 
   run(argv: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
