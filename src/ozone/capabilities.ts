@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { didYouMean } from "../options/suggest.ts";
 
 /** In the order of linux/capability.h: the index is the number. */
-export const capabilityNames: readonly string[] = [
+const capabilityNames: readonly string[] = [
   "CHOWN",
   "DAC_OVERRIDE",
   "DAC_READ_SEARCH",

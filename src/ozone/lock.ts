@@ -23,8 +23,9 @@ function openLocked(folder: string): number {
     }
   }
   closeSync(descriptor);
+  const seconds = (retryCount * retryMs) / 1000;
   throw new UserError(
-    `Another process holds the lock of ${folder} for ${(retryCount * retryMs) / 1000} s; end it first.`,
+    `Another process holds the lock of ${folder} for ${seconds} s; end it first.`,
   );
 }
 

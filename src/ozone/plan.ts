@@ -35,7 +35,7 @@ export interface JailPlan {
 }
 
 /** Character devices and modes of upstream's ozone; numbers of linux/Documentation devices.txt. */
-export const deviceNodes: readonly DeviceNode[] = [
+const deviceNodes: readonly DeviceNode[] = [
   { name: "kvm", major: 10, minor: 232, mode: 0o660 },
   { name: "net/tun", major: 10, minor: 200, mode: 0o666 },
   { name: "vhost-net", major: 10, minor: 238, mode: 0o600 },

@@ -208,7 +208,7 @@ describe.skipIf(!isRoot)("ozone", () => {
     const { child, pid } = await world.startWaiting(world.options("jail"));
     child.kill("SIGKILL");
     await child.exited;
-    await until(() => (processExists(pid) ? undefined : true));
+    await until(() => !processExists(pid));
     expect((await world.clean("jail")).code).toBe(0);
   });
 
@@ -216,13 +216,13 @@ describe.skipIf(!isRoot)("ozone", () => {
     const { code } = await world.run([...world.options("jail"), "--", "-daemonize"]);
     expect(code).toBe(0);
     const root = world.rootOf("jail");
-    await until(() => (existsSync(`${root}/daemon`) ? true : undefined));
+    await until(() => existsSync(`${root}/daemon`));
     const inside = processesWithRoot(root);
     expect(inside).toHaveLength(2);
     const refused = await world.clean("jail");
     expect(refused.code).toBe(1);
     expect(refused.error).toContain("The jail 'jail' is in use by process");
     process.kill(inside[0] ?? 0, "SIGTERM");
-    await until(() => (processesWithRoot(root).length === 0 ? true : undefined));
+    await until(() => processesWithRoot(root).length === 0);
   });
 });

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { checkout } from "../../scripts/lib/paths.ts";
 import { staticProgram } from "../../scripts/lib/zig.ts";
 import { controlMounts } from "../../src/ozone/control_groups.ts";
@@ -24,13 +25,9 @@ export interface Run {
   readonly error: string;
 }
 
-/** Waits until `condition` gives something; the test's own time limit ends it. */
-export async function until<T>(condition: () => T | undefined): Promise<T> {
-  for (;;) {
-    const value = condition();
-    if (value !== undefined) return value;
-    await Bun.sleep(5);
-  }
+/** Waits until `condition` holds; the test's own time limit ends it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await setTimeout(5);
 }
 
 export class World {

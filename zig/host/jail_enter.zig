@@ -104,8 +104,9 @@ fn startProgram(argument: usize) callconv(.c) u8 {
     const arena: *Arena = @ptrFromInt(argument);
     forward.resetForProgram();
     const raw = linux.execve(arena.program, arena.arguments(), arena.environment());
-    _ = jail.check(&arena.failure, .program_start, raw, 0) catch {};
-    return 127;
+    // A program that started does not come back here.
+    _ = jail.check(&arena.failure, .program_start, raw, 0) catch return 127;
+    unreachable;
 }
 
 /// The first process of the PID namespace: starts the program, reports how it ended, and stays
