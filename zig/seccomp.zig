@@ -7,7 +7,8 @@ const std = @import("std");
 const linux = std.os.linux;
 const errors = @import("errors.zig");
 const system = @import("kernel/system.zig");
-const violation = @import("seccomp_violation.zig");
+pub const violation = @import("seccomp_violation.zig");
+pub const Failure = errors.Failure;
 
 /// Classic BPF, one instruction (struct sock_filter) a word.
 pub const Program = []const u64;
