@@ -27,10 +27,10 @@ const backlog = 8;
 pub fn preparePty(fd: i32, failure: *errors.Failure) errors.HostError!u32 {
     var unlock: i32 = 0;
     const unlocked = system.ioctl(fd, tiocsptlck, @intFromPtr(&unlock));
-    if (!unlocked.ok()) return failure.set(.terminal_set, unlocked.errno, @intCast(fd));
+    if (!unlocked.ok()) return failure.set(.terminal_set, unlocked.errno, @as(u32, @bitCast(fd)));
     var settings: linux.termios = undefined;
     const got = system.result(linux.tcgetattr(fd, &settings));
-    if (!got.ok()) return failure.set(.terminal_get, got.errno, @intCast(fd));
+    if (!got.ok()) return failure.set(.terminal_get, got.errno, @as(u32, @bitCast(fd)));
     settings.iflag.ICRNL = false;
     settings.iflag.IXON = false;
     settings.oflag.OPOST = false;
@@ -39,10 +39,10 @@ pub fn preparePty(fd: i32, failure: *errors.Failure) errors.HostError!u32 {
     settings.lflag.ISIG = false;
     settings.lflag.IEXTEN = false;
     const set = system.result(linux.tcsetattr(fd, .NOW, &settings));
-    if (!set.ok()) return failure.set(.terminal_set, set.errno, @intCast(fd));
+    if (!set.ok()) return failure.set(.terminal_set, set.errno, @as(u32, @bitCast(fd)));
     var number: u32 = 0;
     const numbered = system.ioctl(fd, tiocgptn, @intFromPtr(&number));
-    if (!numbered.ok()) return failure.set(.terminal_get, numbered.errno, @intCast(fd));
+    if (!numbered.ok()) return failure.set(.terminal_get, numbered.errno, @as(u32, @bitCast(fd)));
     return number;
 }
 
@@ -67,5 +67,5 @@ const ofd_setlk = 37;
 pub fn lockFile(fd: i32, exclusive: bool, failure: *errors.Failure) errors.HostError!void {
     const request: FileLock = .{ .type = if (exclusive) lock_write else lock_read };
     const answer = system.result(linux.fcntl(fd, ofd_setlk, @intFromPtr(&request)));
-    if (!answer.ok()) return failure.set(.file_lock, answer.errno, @intCast(fd));
+    if (!answer.ok()) return failure.set(.file_lock, answer.errno, @as(u32, @bitCast(fd)));
 }

@@ -148,7 +148,7 @@ pub const Loop = struct {
             .data = .{ .ptr = data },
         };
         const answer = system.result(linux.epoll_ctl(self.epoll_fd, operation, fd, &event));
-        if (!answer.ok()) return failure.set(.epoll, answer.errno, @intCast(fd));
+        if (!answer.ok()) return failure.set(.epoll, answer.errno, @as(u32, @bitCast(fd)));
     }
 
     fn runThread(self: *Loop) void {

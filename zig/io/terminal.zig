@@ -15,7 +15,7 @@ pub const Terminal = struct {
         self.restore();
         var settings: linux.termios = undefined;
         const got = system.result(linux.tcgetattr(fd, &settings));
-        if (!got.ok()) return failure.set(.terminal_get, got.errno, @intCast(fd));
+        if (!got.ok()) return failure.set(.terminal_get, got.errno, @as(u32, @bitCast(fd)));
         const saved = settings;
         settings.iflag.IGNBRK = false;
         settings.iflag.BRKINT = false;
@@ -31,7 +31,7 @@ pub const Terminal = struct {
         settings.lflag.ISIG = false;
         settings.lflag.IEXTEN = false;
         const set = system.result(linux.tcsetattr(fd, .NOW, &settings));
-        if (!set.ok()) return failure.set(.terminal_set, set.errno, @intCast(fd));
+        if (!set.ok()) return failure.set(.terminal_set, set.errno, @as(u32, @bitCast(fd)));
         self.saved = saved;
         self.fd = fd;
     }
