@@ -188,6 +188,7 @@ fn initVirtio(
     params: *const DeviceParams,
 ) errors.CoreError!void {
     const loop = try core.loopAt(params.iothread);
+    if (params.details_size == 0) return error.Invalid;
     if (params.details_size > details_size_max) return error.Limit;
     const details: [*]const u8 = @ptrFromInt(@backingInt(params.details));
     device.model = .{ .virtio_mmio = undefined };
