@@ -133,7 +133,9 @@ export function checkConfig(config: Config): void {
   const driveUsers = new Map<string, string>();
   for (const device of config.devices) checkDevice(config, device, driveUsers);
   checkBootOrder(config.devices);
-  if (config.machine.type === "microvm" && config.boot.kernelPath === undefined) {
+  // Without a processor (accel=test) there is nobody to run a kernel.
+  const runsKernel = config.machine.type === "microvm" && config.machine.accel === "kvm";
+  if (runsKernel && config.boot.kernelPath === undefined) {
     throw new UserError("The machine microvm needs a kernel: -kernel PATH.");
   }
 }
