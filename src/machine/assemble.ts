@@ -9,7 +9,7 @@ import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts
 import { takeEarlyVm } from "../core/static_program.ts";
 import type { DeviceContext } from "../devices/context.ts";
 import { deviceClassOf, openDevice } from "../devices/registry.ts";
-import { ramRanges } from "../firmware/e820.ts";
+import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
 import * as microvm from "./boards/microvm.ts";
 import { loadKernel } from "./boot.ts";
@@ -26,6 +26,7 @@ export interface Assembly {
   readonly vcpuCount: number;
   /** Of a board that has one. */
   readonly debugPort: DeviceId | undefined;
+  readonly ram: readonly AddressRange[];
   /** Devices of the user by their ids. */
   readonly devices: ReadonlyMap<string, DeviceId>;
   /** Interrupt lines with the device behind each, for tests. */
@@ -54,6 +55,7 @@ function buildNone(config: Config, resources: Resources): Assembly {
     iothreads: new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)])),
     vcpuCount: 0,
     debugPort: undefined,
+    ram: [],
     devices: new Map(),
     lines: new Map(),
   };
@@ -61,7 +63,8 @@ function buildNone(config: Config, resources: Resources): Assembly {
 
 function buildMicrovm(config: Config, resources: Resources): Assembly {
   const core = openCore(config, resources);
-  for (const range of ramRanges(microvm.memoryLayout(config.memory.sizeBytes))) {
+  const ram = ramRanges(microvm.memoryLayout(config.memory.sizeBytes));
+  for (const range of ram) {
     core.addMemory({
       guestAddress: range.address,
       size: range.size,
@@ -87,7 +90,7 @@ function buildMicrovm(config: Config, resources: Resources): Assembly {
   core.publishMap(devices.windows);
   const vcpuCount = config.machine.accel === "kvm" ? startVcpus(core, config, slots) : 0;
   const { lines, named } = devices;
-  const counts = { vcpuCount, debugPort, devices: named, lines };
+  const counts = { vcpuCount, debugPort, ram, devices: named, lines };
   return { core, resources, chardevs, iothreads, ...counts };
 }
 

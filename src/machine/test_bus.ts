@@ -2,6 +2,7 @@
 
 import { Space } from "../core/abi.gen.ts";
 import { UserError } from "../errors.ts";
+import type { AddressRange } from "../firmware/e820.ts";
 import type { TestBus } from "../qmp/test_protocol.ts";
 import type { Assembly } from "./assemble.ts";
 
@@ -9,7 +10,7 @@ import type { Assembly } from "./assemble.ts";
 export type ParkListener = (reason: number) => void;
 
 export function createTestBus(assembly: Assembly, onPark: ParkListener): TestBus {
-  const { core, lines } = assembly;
+  const { core, lines, ram } = assembly;
   const seen = new Map<number, number>();
   const pulses = (irq: number): number => {
     const device = lines.get(irq);
@@ -20,18 +21,18 @@ export function createTestBus(assembly: Assembly, onPark: ParkListener): TestBus
     if (reason !== 0) onPark(reason);
   };
   return {
-    read: (address, size) => readAt(assembly, Number(address), size),
-    write: (address, size, value) => {
-      const bytes = new Uint8Array(8);
-      new DataView(bytes.buffer).setBigUint64(0, value, true);
-      if (isMemory(assembly, Number(address))) {
-        core.writeMemory(Number(address), bytes.subarray(0, size));
-      } else {
-        write(Space.mmio, Number(address), size, value);
-      }
+    read: (address, size) => {
+      const at = addressOf(address);
+      if (!isMemory(ram, at, size)) return core.busRead(Space.mmio, at, size);
+      return toNumber(core.readMemory(at, size));
     },
-    readBytes: (address, size) => core.readMemory(Number(address), size),
-    writeBytes: (address, bytes) => core.writeMemory(Number(address), bytes),
+    write: (address, size, value) => {
+      const at = addressOf(address);
+      if (!isMemory(ram, at, size)) return write(Space.mmio, at, size, value);
+      core.writeMemory(at, toBytes(value, size));
+    },
+    readBytes: (address, size) => core.readMemory(addressOf(address), size),
+    writeBytes: (address, bytes) => core.writeMemory(addressOf(address), bytes),
     readPort: (port, size) => core.busRead(Space.pio, port, size),
     writePort: (port, size, value) => write(Space.pio, port, size, value),
     clockStep: (stepNs) => BigInt(core.moveClock(core.clockNow() + Number(stepNs ?? 0n))),
@@ -50,18 +51,28 @@ export function createTestBus(assembly: Assembly, onPark: ParkListener): TestBus
   };
 }
 
-function isMemory(assembly: Assembly, address: number): boolean {
-  try {
-    assembly.core.readMemory(address, 1);
-    return true;
-  } catch {
-    return false;
-  }
+function isMemory(ram: readonly AddressRange[], address: number, size: number): boolean {
+  return ram.some((range) => {
+    return address >= range.address && address + size <= range.address + range.size;
+  });
 }
 
-function readAt(assembly: Assembly, address: number, size: number): bigint {
-  if (!isMemory(assembly, address)) return assembly.core.busRead(Space.mmio, address, size);
+/** No machine has anything beyond 52 bits of address. */
+function addressOf(address: bigint): number {
+  if (address > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new UserError(`the address 0x${address.toString(16)} is above all that a guest can have`);
+  }
+  return Number(address);
+}
+
+function toBytes(value: bigint, size: number): Uint8Array {
   const bytes = new Uint8Array(8);
-  bytes.set(assembly.core.readMemory(address, size));
-  return new DataView(bytes.buffer).getBigUint64(0, true);
+  new DataView(bytes.buffer).setBigUint64(0, value, true);
+  return bytes.subarray(0, size);
+}
+
+function toNumber(bytes: Uint8Array): bigint {
+  const padded = new Uint8Array(8);
+  padded.set(bytes);
+  return new DataView(padded.buffer).getBigUint64(0, true);
 }
