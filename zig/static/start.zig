@@ -16,9 +16,19 @@ extern var environ: [*:null]?[*:0]u8;
 /// Prefixes of the variables that would turn the program into a general-purpose Bun or retune it.
 const runtime_variables = [_][]const u8{ "BUN_", "NODE_", "JSC_", "MIMALLOC_" };
 
+/// Settings of the runtime's JavaScript engine. A start runs most code once or twice: compiling it
+/// there would cost more than it saves. What runs for long is compiled all the same.
+const runtime_settings = [_][2][*:0]const u8{
+    .{ "BUN_JSC_thresholdForJITAfterWarmUp", "20000" },
+    .{ "BUN_JSC_thresholdForJITSoon", "20000" },
+};
+
+extern fn setenv(name: [*:0]const u8, value: [*:0]const u8, overwrite: c_int) c_int;
+
 fn start() callconv(.c) void {
     const arguments = startArguments();
     removeRuntimeVariables();
+    for (runtime_settings) |setting| _ = setenv(setting[0], setting[1], 1);
     occupyStandardDescriptors();
     fillCopies();
     protectBoundWords();
