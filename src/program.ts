@@ -6,11 +6,9 @@ import { type Log, logLevel, openLog } from "./host/log.ts";
 import { confineProcess } from "./host/seccomp.ts";
 import { type Assembly, assemble } from "./machine/assemble.ts";
 import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
-import { createTestBus } from "./machine/test_bus.ts";
 import { parseCommandLine } from "./options/command_line.ts";
 import type { Config } from "./options/config.ts";
-import { type QmpServer, serveQmp } from "./qmp/server.ts";
-import { serveTestBus } from "./qmp/test_server.ts";
+import type { QmpServer } from "./qmp/server.ts";
 import { VERSION } from "./version.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -51,12 +49,9 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
   endOnSignals(machine);
   const servers: QmpServer[] = [];
   try {
-    for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
-    const { modTestSocket, startPaused } = config.process;
-    if (modTestSocket !== undefined) {
-      const bus = createTestBus(assembly, (reason) => machine.end(guestEnding(reason)));
-      await serveTestBus(modTestSocket, bus);
-    }
+    await openQmp(config, machine, servers);
+    await openTestBus(config, assembly, machine);
+    const { startPaused } = config.process;
     if (config.process.seccomp) confineProcess(assembly.core, log.fd);
     if (!startPaused) machine.start();
     reportReady(config.process);
@@ -67,6 +62,22 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
     for (const server of servers) server.close();
     machine.close();
   }
+}
+
+/** What not every machine needs is loaded by those that do. */
+async function openQmp(config: Config, machine: Machine, servers: QmpServer[]): Promise<void> {
+  if (config.qmp.length === 0) return;
+  const { serveQmp } = await import("./qmp/server.ts");
+  for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
+}
+
+async function openTestBus(config: Config, assembly: Assembly, machine: Machine): Promise<void> {
+  const { modTestSocket } = config.process;
+  if (modTestSocket === undefined) return;
+  const { createTestBus } = await import("./machine/test_bus.ts");
+  const { serveTestBus } = await import("./qmp/test_server.ts");
+  const bus = createTestBus(assembly, (reason) => machine.end(guestEnding(reason)));
+  await serveTestBus(modTestSocket, bus);
 }
 
 function report(ending: Ending, log: Log): number {

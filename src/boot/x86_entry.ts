@@ -128,8 +128,9 @@ function descriptorOf(segment: Segment): bigint {
 function pageTables(): MemoryBlob {
   const size = PAGE_DIRECTORY_ADDRESS + PAGE_DIRECTORY_COUNT * PAGE_SIZE - PML4_ADDRESS;
   const tables = new DataView(new ArrayBuffer(size));
+  // Every address is below 4 GiB: the upper half of each entry stays zero.
   const setEntry = (address: number, value: number): void =>
-    tables.setBigUint64(address - PML4_ADDRESS, BigInt(value), true);
+    tables.setUint32(address - PML4_ADDRESS, value, true);
   const table = PAGE.present | PAGE.writable;
   setEntry(PML4_ADDRESS, PDPT_ADDRESS + table);
   for (let index = 0; index < PAGE_DIRECTORY_COUNT; index += 1) {
