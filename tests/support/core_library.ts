@@ -8,7 +8,7 @@ import { checkout } from "../../scripts/lib/paths.ts";
 import { zigCommand } from "../../scripts/lib/zig.ts";
 
 const LIBRARY = join(checkout, "zig-out/lib/libstratovirt_core.so");
-/** Zig keeps the library's own time when nothing changed in it: this file says when it was looked at. */
+/** When the library was last looked at: Zig keeps its own time when nothing changed in it. */
 const STAMP = join(checkout, "zig-out/lib/tests.stamp");
 const BUILD_TIMEOUT_MS = 300_000;
 

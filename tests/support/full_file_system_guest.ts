@@ -1,5 +1,5 @@
-// Program of full_file_system.ts: writes a disk that is larger than the file system in argv[2], reads
-// back what was acknowledged, and prints a report for each engine.
+// Program of full_file_system.ts: writes a disk that is larger than the file system in argv[2],
+// reads back what was acknowledged, and prints a report for each engine.
 
 import { closeSync, constants, ftruncateSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -32,7 +32,7 @@ export const REGISTER = {
   config: 0x100,
 } as const;
 
-export const WINDOW_SIZE = 0x200;
+const WINDOW_SIZE = 0x200;
 
 export class MmioTransport implements VirtioTransport {
   readonly device: DeviceId;

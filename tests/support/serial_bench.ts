@@ -23,7 +23,7 @@ export const UART = {
   modemStatus: 6,
 } as const;
 
-export const LINE_STATUS = { dataReady: 0x01, empty: 0x60 } as const;
+const LINE_STATUS = { dataReady: 0x01, empty: 0x60 } as const;
 
 type Backend = "none" | "file" | "socket" | "pty" | { readonly input: string };
 

@@ -1,7 +1,7 @@
 // Waits for a condition instead of for time.
 
 const TIMEOUT_MS = 4_000;
-/** For so long a condition is looked at in every turn of the event loop, then once a millisecond. */
+/** So long a condition is looked at in every turn of the event loop, then once a millisecond. */
 const EAGER_MS = 5;
 
 /** Resolves when `condition` holds; throws an error that names `what` after four seconds. */

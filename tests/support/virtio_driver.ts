@@ -1,5 +1,5 @@
-// A guest driver for any virtio device: initialises it as section 3.1.1 of virtio 1.2 says, and runs
-// chains through its queues.
+// A guest driver for any virtio device: initialises it as section 3.1.1 of virtio 1.2 says, and
+// runs chains through its queues.
 
 import type { GuestRam } from "./guest_ram.ts";
 import { until } from "./until.ts";

@@ -1,5 +1,5 @@
-// The driver's side of a split virtqueue in guest memory (virtio 1.2, section 2.7), with methods that
-// also let a hostile driver write what it likes.
+// The driver's side of a split virtqueue in guest memory (virtio 1.2, section 2.7), with methods
+// that also let a hostile driver write what it likes.
 
 import type { GuestBuffer, GuestRam } from "./guest_ram.ts";
 
@@ -63,10 +63,6 @@ export class Virtqueue {
       used: ram.place(new Uint8Array(6 + 8 * size)).address,
     };
     this.#freeDescriptors = Array.from({ length: size }, (_, index) => size - 1 - index);
-  }
-
-  get freeCount(): number {
-    return this.#freeDescriptors.length;
   }
 
   /** Puts a chain into the table and the available ring; the device sees it after `publish`. */
@@ -138,10 +134,6 @@ export class Virtqueue {
 
   usedIndex(): number {
     return this.#ram.read16(this.addresses.used + 2);
-  }
-
-  get availableIndex(): number {
-    return this.#availableIndex;
   }
 
   writeDescriptor(index: number, descriptor: Descriptor): void {

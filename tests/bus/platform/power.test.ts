@@ -1,5 +1,5 @@
-// Registers by which a guest ends or resets the machine, and the debug port: each write says what it
-// asks for (ACPI 6.5, section 4.8.3; guidebook 8).
+// Registers by which a guest ends or resets the machine, and the debug port: each write says what
+// it asks for (ACPI 6.5, section 4.8.3; guidebook 8).
 
 import { expect, test } from "bun:test";
 import { ModelKind, ParkReason } from "../../../src/core/abi.gen.ts";

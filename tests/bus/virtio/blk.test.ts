@@ -102,23 +102,23 @@ describe("requests", () => {
     expect(await bench.driver.write(0, pattern(3, SECTOR_SIZE))).toBe(ok);
   });
 
-  const bounds: [string, number | bigint, number, number][] = [
-    ["the last sector", SECTOR_COUNT - 1, 512, ok],
-    ["nothing at the end", SECTOR_COUNT, 0, ok],
-    ["nothing past the end", SECTOR_COUNT + 1, 0, ioError],
-    ["one sector past the end", SECTOR_COUNT, 512, ioError],
-    ["two sectors across the end", SECTOR_COUNT - 1, 1024, ioError],
-    ["the last sector that 64 bits can name", 0xffff_ffff_ffff_ffffn, 512, ioError],
-    ["a sector whose byte offset overflows", 2n ** 55n, 512, ioError],
-    ["half a sector", 0, 256, ioError],
-    ["a sector and a byte", 0, 513, ioError],
+  const bounds: [string, number | bigint, number[], number][] = [
+    ["the last sector", SECTOR_COUNT - 1, [512], ok],
+    ["nothing at the end", SECTOR_COUNT, [], ok],
+    ["nothing past the end", SECTOR_COUNT + 1, [], ioError],
+    ["one sector past the end", SECTOR_COUNT, [512], ioError],
+    ["two sectors across the end", SECTOR_COUNT - 1, [1024], ioError],
+    ["the last sector that 64 bits can name", 0xffff_ffff_ffff_ffffn, [512], ioError],
+    ["a sector whose byte offset overflows", 2n ** 55n, [512], ioError],
+    ["half a sector", 0, [256], ioError],
+    ["a sector and a byte", 0, [513], ioError],
   ];
   test.each(bounds)("ends a transfer of %s in the right status", async (...row) => {
-    const [, sector, length, status] = row;
+    const [, sector, lengths, status] = row;
     using bench = new BlkBench({ content: new Uint8Array(SECTOR_COUNT * SECTOR_SIZE) });
     const { driver } = bench;
     driver.start();
-    const buffers = length === 0 ? [] : [driver.ram.allocate(length)];
+    const buffers = lengths.map((length) => driver.ram.allocate(length));
     expect(await driver.request({ type: BLK_REQUEST.read, sector, input: buffers })).toBe(status);
     expect(await driver.request({ type: BLK_REQUEST.write, sector, output: buffers })).toBe(status);
     expect(readFileSync(bench.path).length).toBe(SECTOR_COUNT * SECTOR_SIZE);
@@ -244,7 +244,7 @@ describe("many at once", () => {
 });
 
 describe("host failures", () => {
-  test("a file that ends under the guest gives an I/O error, and what is left reads on", async () => {
+  test("a file that ends under the guest gives an I/O error; what is left reads on", async () => {
     using bench = new BlkBench({ content: pattern(10, 64 * 1024) });
     bench.driver.start();
     truncateSync(bench.path, 8192);

@@ -1,5 +1,5 @@
-// Each engine of virtio-blk moves the right bytes: random requests against a model of the disk, with
-// and without O_DIRECT, from buffers of any alignment, many in flight; and on a host that is full.
+// Each engine of virtio-blk moves the right bytes: random requests against a model of the disk,
+// with and without O_DIRECT, from buffers of any alignment, many in flight; and on a full host.
 
 import { describe, expect, test } from "bun:test";
 import { constants, readFileSync, statSync } from "node:fs";

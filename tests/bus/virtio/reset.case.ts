@@ -1,4 +1,4 @@
-// Reset of any virtio device, at each stage and in the middle of its work (virtio 1.2, section 2.4).
+// Reset of any virtio device, at each stage and in the middle of its work (virtio 1.2, 2.4).
 
 import { expect, test } from "bun:test";
 import type { VirtioModel } from "../../support/virtio_model.ts";
