@@ -96,8 +96,10 @@ pub const Group = struct {
         for (self.all()) |vcpu| vcpu.ask(.run);
     }
 
-    /// Brings every vCPU to rest within `limits.pause_wait_ns`; a parked one is at rest.
+    /// Brings every vCPU to rest within `limits.pause_wait_ns`; a parked one is at rest. When one
+    /// does not come to rest all of them go on.
     pub fn pauseAll(self: *Group, failure: *errors.Failure) errors.CoreError!void {
+        errdefer self.resumeAll();
         for (self.all()) |vcpu| vcpu.ask(.pause);
         for (self.all()) |vcpu| vcpu.kick();
         const deadline_ns = system.monotonicNs() + limits.pause_wait_ns;
