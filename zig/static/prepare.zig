@@ -32,7 +32,8 @@ pub fn startIfUseful(arguments: []const [*:0]const u8) void {
     for (arguments) |argument| {
         const text = std.mem.span(argument);
         if (std.mem.eql(u8, text, "-kernel")) has_kernel = true;
-        if (std.mem.eql(u8, text, "test") or std.mem.indexOf(u8, text, "accel=test") != null) return;
+        const is_test = std.mem.eql(u8, text, "test");
+        if (is_test or std.mem.indexOf(u8, text, "accel=test") != null) return;
         if (std.mem.eql(u8, text, "--")) return;
     }
     if (!has_kernel) return;
