@@ -1,0 +1,73 @@
+// bun run bench: ratios against Debian's QEMU microvm, in one run: a tiny payload from exec to
+// exit, a Debian kernel from exec to init, and memory that is not the guest's.
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { messageOf, UserError } from "../src/errors.ts";
+import { measureBoot } from "./bench/boot.ts";
+import { peer, qemu, stratovirt } from "./bench/contender.ts";
+import { measureMemory } from "./bench/memory.ts";
+import { writePayloads } from "./bench/payload.ts";
+import { measurePhases } from "./bench/phases.ts";
+import { measureStart } from "./bench/start.ts";
+import { cachePath } from "./lib/paths.ts";
+
+const usage = `usage: bun run bench [--only start|memory|boot]... [--runs N] [--boots N]
+                     [--peer 'PATH ARGUMENT...']...
+  --peer   one more program to compare with; {flat} and {elf} in its arguments become the
+           payload's files or an ELF with a PVH note
+  --runs   turns of the tiny payload (21)    --boots  turns of the Debian kernel (3)`;
+
+const parts = ["start", "memory", "boot"] as const;
+
+function readCount(name: string, text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new UserError(`--${name} wants a number of turns from 1 on, not "${text}"`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string", multiple: true, default: [...parts] },
+      runs: { type: "string", default: "21" },
+      boots: { type: "string", default: "3" },
+      peer: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const unknown = values.only.find((name) => !parts.some((part) => part === name));
+  if (unknown !== undefined) {
+    throw new UserError(`--only takes ${parts.join(", ")}, not "${unknown}"`);
+  }
+  const wants = (part: (typeof parts)[number]) => values.only.includes(part);
+  const contenders = [stratovirt, qemu, ...values.peer.map(peer)];
+  const payloads = writePayloads(join(cachePath("bench"), "payloads"));
+  if (wants("start")) {
+    const count = readCount("runs", values.runs);
+    console.log(`\n== exec, first guest instruction, exit: ${count} turns`);
+    console.log(await measureStart(contenders, payloads.ending, count));
+    console.log(await measurePhases(contenders, payloads.ending));
+  }
+  if (wants("memory")) {
+    console.log("\n== memory of an idle machine");
+    console.log(await measureMemory(contenders, payloads.idle));
+  }
+  if (wants("boot")) {
+    const count = readCount("boots", values.boots);
+    console.log(`\n== exec to init of a Debian kernel: ${count} turns`);
+    console.log(await measureBoot(count));
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`bench: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+process.exit();
