@@ -47,6 +47,7 @@ async function runMachine(config: Config, log: Log): Promise<number> {
 async function runAssembly(assembly: Assembly, config: Config, log: Log): Promise<number> {
   const machine = await Machine.create(assembly, config, log);
   endOnSignals(machine);
+  endOnDefects(machine);
   const servers: QmpServer[] = [];
   try {
     await openQmp(config, machine, servers);
@@ -93,6 +94,21 @@ function endOnSignals(machine: Machine): void {
         byGuest: false,
         exitCode: 0,
         sentence: `the machine was ended by ${signal}`,
+      });
+    });
+  }
+}
+
+/** A defect of this program ends the machine in order: the terminal is restored, files go. */
+function endOnDefects(machine: Machine): void {
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      machine.end({
+        reason: "host-error",
+        byGuest: false,
+        exitCode: 1,
+        sentence: `internal error: ${detail}`,
       });
     });
   }
