@@ -8,7 +8,7 @@ import type { Condition, Rule } from "./profile.ts";
 import type { SeccompArchitecture } from "./system_calls.ts";
 
 /** BPF_MAXINSNS. */
-export const INSTRUCTION_COUNT_MAX = 4096;
+const INSTRUCTION_COUNT_MAX = 4096;
 
 export const ACTION = {
   allow: 0x7fff_0000,

@@ -147,8 +147,3 @@ export function constantValue(text: string | number): number | undefined {
   }
   return value >>> 0;
 }
-
-/** The name of an ioctl, for reports. */
-export function ioctlName(value: number): string | undefined {
-  return Object.keys(IOCTLS).find((name) => IOCTLS[name] === value);
-}

@@ -114,7 +114,7 @@ const NUMBERS: Readonly<Record<string, Numbers>> = {
 
 export const SYSTEM_CALL_NAMES: readonly string[] = Object.keys(NUMBERS);
 
-/** The number of a call; undefined when the architecture does not have it or the name is unknown. */
+/** The number of a call; undefined for a name that the architecture does not have. */
 export function systemCallNumber(
   name: string,
   architecture: SeccompArchitecture,

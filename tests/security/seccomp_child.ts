@@ -58,7 +58,6 @@ switch (action) {
     break;
   case "threads":
     console.log("ready");
-    process.stdin.resume();
     break;
   case "spawn":
     Bun.spawnSync(["/bin/true"]);

@@ -1,6 +1,21 @@
 // Runs a filter as the kernel would, for the instructions that filters are made of.
 
-import { ACTION, DATA, type Instruction, OPCODE } from "../../scripts/seccomp/assemble.ts";
+import {
+  ACTION,
+  AUDIT_ARCHITECTURE,
+  assemble,
+  DATA,
+  type Instruction,
+  OPCODE,
+} from "../../scripts/seccomp/assemble.ts";
+import { constantValue } from "../../scripts/seccomp/constants.ts";
+import {
+  type Condition,
+  type Rule,
+  readProfile,
+  type ThreadKind,
+} from "../../scripts/seccomp/profile.ts";
+import { type SeccompArchitecture, systemCallNumber } from "../../scripts/seccomp/system_calls.ts";
 
 export interface SystemCall {
   readonly auditArchitecture: number;
@@ -66,4 +81,36 @@ function decisionOf(value: number): Decision {
     default:
       throw new Error(`${value} is not an action`);
   }
+}
+
+/** Arguments that the conditions accept. */
+export function acceptedArguments(conditions: readonly Condition[]): number[] {
+  const values = [0, 0, 0, 0, 0, 0];
+  for (const condition of conditions) {
+    values[condition.index] =
+      condition.op === "masked_eq" ? condition.value : (condition.values[0] ?? 0);
+  }
+  return values;
+}
+
+/** What a call that meets the rule's conditions must get. */
+export function decisionAskedFor(rule: Rule): Decision {
+  return rule.errno === undefined ? "allow" : `errno ${rule.errno}`;
+}
+
+/** Decides calls by name for one filter. */
+export async function decider(kind: ThreadKind, architecture: SeccompArchitecture) {
+  const rules = await readProfile({ architecture, kind, variant: "static" });
+  const program = assemble(rules, architecture);
+  return (name: string, ...values: (string | number)[]) =>
+    decide(program, {
+      auditArchitecture: AUDIT_ARCHITECTURE[architecture],
+      number: systemCallNumber(name, architecture) ?? Number.NaN,
+      arguments: values.map((value) => constantValue(value) ?? Number.NaN),
+    });
+}
+
+/** This computer's processor. */
+export function processorName(): SeccompArchitecture {
+  return process.arch === "x64" ? "x86_64" : "aarch64";
 }

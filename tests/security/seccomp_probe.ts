@@ -24,7 +24,7 @@ const SOURCES = [
 const folder = mkdtempSync(join(tmpdir(), "seccomp-"));
 
 /** A path in this run's own folder. */
-export function temporaryPath(name: string): string {
+function temporaryPath(name: string): string {
   return join(folder, name);
 }
 

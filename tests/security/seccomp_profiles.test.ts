@@ -7,58 +7,31 @@ import { constantValue } from "../../scripts/seccomp/constants.ts";
 import {
   ARCHITECTURES,
   allowedCount,
-  type Condition,
   type ProfileKey,
-  type Rule,
   readProfile,
   THREAD_KINDS,
-  type ThreadKind,
   VARIANTS,
 } from "../../scripts/seccomp/profile.ts";
-import {
-  type SeccompArchitecture,
-  SYSTEM_CALL_NAMES,
-  systemCallNumber,
-} from "../../scripts/seccomp/system_calls.ts";
+import { SYSTEM_CALL_NAMES, systemCallNumber } from "../../scripts/seccomp/system_calls.ts";
 import { filterPrograms } from "../../src/host/seccomp.ts";
-import { decide } from "./seccomp_interpreter.ts";
+import {
+  acceptedArguments,
+  decide,
+  decider,
+  decisionAskedFor,
+  processorName,
+} from "./seccomp_interpreter.ts";
 
 const everyProfile: ProfileKey[] = ARCHITECTURES.flatMap((architecture) =>
   VARIANTS.flatMap((variant) => THREAD_KINDS.map((kind) => ({ architecture, variant, kind }))),
 );
-
-/** Decides calls by name for one filter. */
-async function decider(kind: ThreadKind, architecture: SeccompArchitecture) {
-  const rules = await readProfile({ architecture, kind, variant: "static" });
-  const program = assemble(rules, architecture);
-  return (name: string, ...values: (string | number)[]) =>
-    decide(program, {
-      auditArchitecture: AUDIT_ARCHITECTURE[architecture],
-      number: systemCallNumber(name, architecture) ?? Number.NaN,
-      arguments: values.map((value) => constantValue(value) ?? Number.NaN),
-    });
-}
-
-/** Arguments that the conditions accept. */
-function acceptedArguments(conditions: readonly Condition[]): number[] {
-  const values = [0, 0, 0, 0, 0, 0];
-  for (const condition of conditions) {
-    values[condition.index] =
-      condition.op === "masked_eq" ? condition.value : (condition.values[0] ?? 0);
-  }
-  return values;
-}
-
-function expected(rule: Rule): string {
-  return rule.errno === undefined ? "allow" : `errno ${rule.errno}`;
-}
 
 test("the generated file is what the profiles say", async () => {
   await checkSeccomp();
 });
 
 test("the program of this processor is the compiled one", async () => {
-  const architecture = process.arch === "x64" ? "x86_64" : "aarch64";
+  const architecture = processorName();
   const rules = await readProfile({ architecture, kind: "vcpu", variant: "development" });
   expect(filterPrograms().vcpu).toEqual(encodeProgram(assemble(rules, architecture)));
 });
@@ -73,7 +46,7 @@ test.each(everyProfile)("$architecture $kind ($variant) does what each rule says
       arguments: acceptedArguments(rule.conditions),
     }),
   );
-  expect(decisions).toEqual(rules.map(expected) as typeof decisions);
+  expect(decisions).toEqual(rules.map(decisionAskedFor));
 });
 
 test.each(everyProfile)("$architecture $kind ($variant) traps every other number", async (key) => {
