@@ -151,6 +151,7 @@ pub const constants = .{
     .blk_discard = blk_config.flag_discard,
     .blk_write_zeroes = blk_config.flag_write_zeroes,
     .blk_detect_zeroes = blk_config.flag_detect_zeroes,
+    .blk_detect_unmap = blk_config.flag_detect_unmap,
 };
 
 /// Types that TypeScript needs beside those of the parameters below, or under another name.
@@ -301,6 +302,17 @@ pub const api = struct {
     /// Locks an open file; EAGAIN says that another machine has it.
     pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
         return done(descriptors.lockFile(fd, exclusive != 0, &core.failure));
+    }
+
+    /// What O_DIRECT needs of an open file; all 0 when the kernel does not say.
+    pub fn host_direct_alignment(
+        core: *Core,
+        fd: i32,
+        out: *descriptors.DirectAlignment,
+    ) callconv(.c) Status {
+        out.* = descriptors.directAlignment(fd, &core.failure) catch |err|
+            return errors.statusOf(err);
+        return .ok;
     }
 
     pub fn device_create(

@@ -1,6 +1,6 @@
 // The host side of a disk: opens its file or block device, locks it, and learns what it needs.
 
-import { closeSync, constants, fstatSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync, realpathSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError } from "../core/error.ts";
 import { UserError } from "../errors.ts";
@@ -10,14 +10,17 @@ import { openForUser } from "./file.ts";
 export interface Drive {
   readonly fd: number;
   readonly sizeBytes: number;
-  /** Alignment of offsets and lengths, and of buffers, in bytes; 1 without O_DIRECT. */
-  readonly alignment: number;
+  /** What the file needs of offsets and lengths, in bytes; 1 without O_DIRECT. */
+  readonly requestAlignment: number;
+  /** What it needs of addresses. */
+  readonly bufferAlignment: number;
   close(): void;
 }
 
 const SECTOR_SIZE = 512;
 /** Above what any file system or disk asks for O_DIRECT. */
 const ALIGNMENT_MAX = 4096;
+const UNALIGNED: Alignment = { requestAlignment: 1, bufferAlignment: 1 };
 
 /** Opens and locks the file of a -drive. */
 export function openDrive(core: Core, config: DriveConfig): Drive {
@@ -32,7 +35,7 @@ export function openDrive(core: Core, config: DriveConfig): Drive {
     return {
       fd,
       sizeBytes: sizeOf(fd, config),
-      alignment: config.direct ? alignmentOf(fd) : 1,
+      ...(config.direct ? directAlignment(core, fd) : UNALIGNED),
       close: () => closeSync(fd),
     };
   } catch (error) {
@@ -78,14 +81,40 @@ function sysfsBlock(rdev: number): string {
   return `/sys/dev/block/${major}:${minor}`;
 }
 
-/** What O_DIRECT needs: the device's logical block, or for a file at most its file system's. */
-function alignmentOf(fd: number): number {
+type Alignment = Pick<Drive, "requestAlignment" | "bufferAlignment">;
+
+/**
+ * What O_DIRECT needs. The kernel's own word counts (statx, Linux 6.1). Else a device takes its
+ * logical block, and a file what is always enough: its file system's block.
+ */
+function directAlignment(core: Core, fd: number): Alignment {
+  const { request, buffer } = core.directAlignment(fd);
+  if (request !== 0 && buffer !== 0) {
+    // A guest's requests are whole sectors anyway.
+    return { requestAlignment: Math.max(request, SECTOR_SIZE), bufferAlignment: buffer };
+  }
   const status = fstatSync(fd);
-  if (status.isFile()) return Math.min(status.blksize, ALIGNMENT_MAX);
-  const path = `${sysfsBlock(status.rdev)}/queue/logical_block_size`;
+  const size = status.isFile() ? status.blksize : logicalBlockSize(status.rdev);
+  const alignment = Math.min(size, ALIGNMENT_MAX);
+  return { requestAlignment: alignment, bufferAlignment: alignment };
+}
+
+/** The queue of a partition is that of its disk, one folder up. */
+function logicalBlockSize(rdev: number): number {
+  try {
+    const folder = realpathSync(sysfsBlock(rdev));
+    const queues = [`${folder}/queue`, `${folder}/../queue`];
+    const sizes = queues.map((queue) => readNumber(`${queue}/logical_block_size`));
+    return sizes.find((size) => size !== undefined) ?? ALIGNMENT_MAX;
+  } catch {
+    return ALIGNMENT_MAX;
+  }
+}
+
+function readNumber(path: string): number | undefined {
   try {
     return Number(readFileSync(path, "utf8"));
   } catch {
-    return ALIGNMENT_MAX;
+    return undefined;
   }
 }

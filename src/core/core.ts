@@ -9,6 +9,7 @@ import {
   CONSTANTS,
   CoreParamsLayout,
   DeviceInfoLayout,
+  DirectAlignmentLayout,
   DeviceParamsLayout,
   EntryStateLayout,
   FailureLayout,
@@ -128,7 +129,12 @@ export class Core {
   }
 
   #read<L extends StructLayout>(
-    call: "vcpu_info" | "vcpu_registers" | "device_info" | "device_marks",
+    call:
+      | "vcpu_info"
+      | "vcpu_registers"
+      | "device_info"
+      | "device_marks"
+      | "host_direct_alignment",
     id: number,
     layout: L,
   ): StructValue<L> {
@@ -217,6 +223,11 @@ export class Core {
   lockFile(fd: number, mode: "shared" | "exclusive"): void {
     const exclusive = mode === "exclusive" ? 1 : 0;
     this.#check("host_lock_file", this.#library.host_lock_file(this.#live, fd, exclusive));
+  }
+
+  /** What O_DIRECT needs of an open file, in bytes; 0 each when the kernel does not say. */
+  directAlignment(fd: number): StructValue<typeof DirectAlignmentLayout> {
+    return this.#read("host_direct_alignment", fd, DirectAlignmentLayout);
   }
 
   setTerminalRaw(fd: number): void {

@@ -77,10 +77,11 @@ function buildBoot(values: Values): BootConfig {
 }
 
 function buildDrive(source: string): DriveConfig {
-  const { id, file, readonly, direct, aio } = parseKeys("-drive", driveKeys, source);
-  // The reader refuses aio=threads while the declaration does not list it as supported.
-  const chosen = aio === "threads" ? undefined : aio;
-  return { id, file, readonly, direct, aio: chosen ?? (direct ? "native" : "off"), format: "raw" };
+  const keys = parseKeys("-drive", driveKeys, source);
+  const { id, file, readonly, direct, discard, detectZeroes } = keys;
+  const aio = keys.aio ?? (direct ? "native" : "off");
+  const iopsLimit = keys.throttlingIopsTotal;
+  return { id, file, readonly, direct, aio, format: "raw", discard, detectZeroes, iopsLimit };
 }
 
 /**

@@ -33,8 +33,14 @@ export interface DriveConfig {
   readonly readonly: boolean;
   /** O_DIRECT. */
   readonly direct: boolean;
-  readonly aio: "native" | "io_uring" | "off";
+  readonly aio: "native" | "io_uring" | "threads" | "off";
   readonly format: "raw";
+  /** Whether what the guest discards is given back to the host. */
+  readonly discard: boolean;
+  /** What a write of nothing but zeroes becomes; "unmap" acts with `discard` only. */
+  readonly detectZeroes: "off" | "on" | "unmap";
+  /** Requests a second; 0 is no limit. */
+  readonly iopsLimit: number;
 }
 
 export interface IothreadConfig {

@@ -46,11 +46,13 @@ pub const Image = struct {
 
     /// Whether the kernel takes the job as it is.
     pub fn takes(self: *const Image, job: *const engine.Job) bool {
-        if (self.bounce.len == 0) return true;
-        if (job.operation != .read and job.operation != .write) return true;
+        if (self.bounce.len == 0 or job.operation == .flush) return true;
         const request_mask = self.options.request_alignment - 1;
         const buffer_mask = self.options.buffer_alignment - 1;
         if (job.offset & request_mask != 0) return false;
+        if (job.operation == .punch_hole or job.operation == .zero_range) {
+            return job.length & request_mask == 0;
+        }
         for (job.iovecs) |piece| {
             if (piece.len & (request_mask | buffer_mask) != 0) return false;
             if (@intFromPtr(piece.base) & buffer_mask != 0) return false;
@@ -58,8 +60,10 @@ pub const Image = struct {
         return true;
     }
 
-    /// Moves a whole job through the bounce buffer: its bytes or a negative errno.
+    /// Moves a whole job through the bounce buffer: its bytes or a negative errno. A change of
+    /// parts of blocks is refused: it could undo a bounced write of the rest that is under way.
     pub fn transfer(self: *Image, job: *const engine.Job) i64 {
+        if (job.operation != .read and job.operation != .write) return -system.EINVAL;
         var total: u64 = 0;
         for (job.iovecs) |piece| total += piece.len;
         var done: u64 = 0;

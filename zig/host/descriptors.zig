@@ -1,5 +1,5 @@
 //! File descriptors that Bun cannot make: listening sockets that Zig accepts on, pseudo terminals,
-//! locks of open files. Names stay above: an address comes as the bytes of its sockaddr.
+//! locks of open files, what O_DIRECT needs. Names stay above: an address comes as the bytes of its sockaddr.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -68,4 +68,18 @@ pub fn lockFile(fd: i32, exclusive: bool, failure: *errors.Failure) errors.HostE
     const request: FileLock = .{ .type = if (exclusive) lock_write else lock_read };
     const answer = system.result(linux.fcntl(fd, ofd_setlk, @intFromPtr(&request)));
     if (!answer.ok()) return failure.set(.file_lock, answer.errno, @as(u32, @bitCast(fd)));
+}
+
+/// What O_DIRECT needs of offsets and lengths, and of addresses, in bytes.
+pub const DirectAlignment = extern struct { request: u32 = 0, buffer: u32 = 0 };
+
+/// What the kernel says of an open file (since Linux 6.1); all 0 when it or the file system says
+/// nothing, or does no direct I/O there. Errors: Host (the call itself).
+pub fn directAlignment(fd: i32, failure: *errors.Failure) errors.HostError!DirectAlignment {
+    var status: linux.Statx = undefined;
+    const mask: linux.STATX = .{ .DIOALIGN = true };
+    const answer = system.result(linux.statx(fd, "", linux.AT.EMPTY_PATH, mask, &status));
+    if (!answer.ok()) return failure.set(.file_status, answer.errno, 0);
+    if (!status.mask.DIOALIGN) return .{};
+    return .{ .request = status.dio_offset_align, .buffer = status.dio_mem_align };
 }

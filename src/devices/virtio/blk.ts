@@ -23,24 +23,38 @@ export function openBlk(config: BlkConfig, context: DeviceContext): NewDevice {
     fd: file.fd,
     engine: engineOf(drive),
     capacityBytes: file.sizeBytes,
-    requestAlignment: file.alignment,
-    bufferAlignment: file.alignment,
+    requestAlignment: file.requestAlignment,
+    bufferAlignment: file.bufferAlignment,
     queueCount: config.numQueues,
     queueSize: config.queueSize,
-    flags: drive.readonly ? CONSTANTS.blkReadOnly : 0,
-    iopsLimit: 0,
+    flags: flagsOf(drive),
+    iopsLimit: drive.iopsLimit,
     serial,
   });
   const iothread = context.iothreads.get(config.iothread ?? "") ?? 0;
   return { model: ModelKind.virtioBlk, iothread, details };
 }
 
+/**
+ * What the device offers and does with zeroes. The write-zeroes command comes with detect-zeroes, as
+ * upstream has it; a read-only disk has neither that nor discard.
+ */
+function flagsOf({ readonly, discard, detectZeroes }: DriveConfig): number {
+  if (readonly) return CONSTANTS.blkReadOnly;
+  const isDetecting = detectZeroes !== "off";
+  const zeroes = isDetecting ? CONSTANTS.blkWriteZeroes | CONSTANTS.blkDetectZeroes : 0;
+  const unmap = discard && detectZeroes === "unmap" ? CONSTANTS.blkDetectUnmap : 0;
+  return (discard ? CONSTANTS.blkDiscard : 0) | zeroes | unmap;
+}
+
+/** aio=threads has the device's thread do one request after the other, as aio=off does. */
 function engineOf(drive: DriveConfig): EngineKind {
   switch (drive.aio) {
     case "native":
       return EngineKind.native;
     case "io_uring":
       return EngineKind.ioUring;
+    case "threads":
     case "off":
       return EngineKind.sync;
   }

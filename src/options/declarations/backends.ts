@@ -36,8 +36,7 @@ export const driveKeys = {
   direct: { type: boolean, help: "bypass the host's page cache", default: true },
   aio: {
     type: choice("native", "io_uring", "threads", "off"),
-    help: "how requests reach the host; native if direct, else off",
-    supportedValues: ["native", "io_uring", "off"],
+    help: "how requests reach the host; native if direct, else off; threads is as off",
   },
   format: {
     type: choice("raw", "qcow2"),
@@ -49,19 +48,16 @@ export const driveKeys = {
     type: integer(0, 1_000_000),
     help: "requests a second; 0 is no limit",
     default: 0,
-    supportedValues: [0],
   },
   discard: {
     type: discardWords,
     help: "give unused space back to the host",
     default: false,
-    supportedValues: [false],
   },
   "detect-zeroes": {
     type: choice("off", "on", "unmap"),
-    help: "turn written zeroes into holes",
+    help: "zero the range instead of writing zeroes; unmap makes holes, with discard=unmap",
     default: "off",
-    supportedValues: ["off"],
   },
   media: {
     type: choice("disk", "cdrom"),
