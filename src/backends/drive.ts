@@ -1,6 +1,6 @@
 // The host side of a disk: opens its file or block device, locks it, and learns what it needs.
 
-import { closeSync, constants, fstatSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError } from "../core/error.ts";
 import { UserError } from "../errors.ts";
@@ -99,16 +99,11 @@ function directAlignment(core: Core, fd: number): Alignment {
   return { requestAlignment: alignment, bufferAlignment: alignment };
 }
 
-/** The queue of a partition is that of its disk, one folder up. */
+/** The queue of a partition is that of its disk, one folder up from where the link leads. */
 function logicalBlockSize(rdev: number): number {
-  try {
-    const folder = realpathSync(sysfsBlock(rdev));
-    const queues = [`${folder}/queue`, `${folder}/../queue`];
-    const sizes = queues.map((queue) => readNumber(`${queue}/logical_block_size`));
-    return sizes.find((size) => size !== undefined) ?? ALIGNMENT_MAX;
-  } catch {
-    return ALIGNMENT_MAX;
-  }
+  const queues = [`${sysfsBlock(rdev)}/queue`, `${sysfsBlock(rdev)}/../queue`];
+  const sizes = queues.map((queue) => readNumber(`${queue}/logical_block_size`));
+  return sizes.find((size) => size !== undefined) ?? ALIGNMENT_MAX;
 }
 
 function readNumber(path: string): number | undefined {

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 2403192422865237;
+export const ABI_HASH = 212047745011535;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -12,6 +12,7 @@ export const CONSTANTS = {
   blkDiscard: 2,
   blkWriteZeroes: 4,
   blkDetectZeroes: 8,
+  blkDetectUnmap: 16,
 } as const;
 
 export const CoreParamsLayout = {
@@ -65,39 +66,42 @@ export const Operation = {
   kvmRun: 22,
   memoryMap: 23,
   memoryAdvise: 24,
-  fileRead: 25,
-  eventfd: 26,
-  epoll: 27,
-  ioUringSetup: 28,
-  aioSetup: 29,
-  threadSpawn: 30,
-  socketpair: 31,
-  signalAction: 32,
-  terminalGet: 33,
-  terminalSet: 34,
-  socketCreate: 35,
-  socketBind: 36,
-  socketListen: 37,
-  socketConnect: 38,
-  timer: 39,
-  fileLock: 40,
-  seccomp: 41,
-  namespaceUnshare: 42,
-  namespaceJoin: 43,
-  hostName: 44,
-  mount: 45,
-  unmount: 46,
-  deviceNode: 47,
-  processClone: 48,
-  cgroupJoin: 49,
-  pivotRoot: 50,
-  closeFiles: 51,
-  resourceLimit: 52,
-  capabilityBound: 53,
-  capabilitySet: 54,
-  userIds: 55,
-  noNewPrivileges: 56,
-  programStart: 57,
+  memoryPolicy: 25,
+  memoryFile: 26,
+  fileStatus: 27,
+  fileRead: 28,
+  eventfd: 29,
+  epoll: 30,
+  ioUringSetup: 31,
+  aioSetup: 32,
+  threadSpawn: 33,
+  socketpair: 34,
+  signalAction: 35,
+  terminalGet: 36,
+  terminalSet: 37,
+  socketCreate: 38,
+  socketBind: 39,
+  socketListen: 40,
+  socketConnect: 41,
+  timer: 42,
+  fileLock: 43,
+  seccomp: 44,
+  namespaceUnshare: 45,
+  namespaceJoin: 46,
+  hostName: 47,
+  mount: 48,
+  unmount: 49,
+  deviceNode: 50,
+  processClone: 51,
+  cgroupJoin: 52,
+  pivotRoot: 53,
+  closeFiles: 54,
+  resourceLimit: 55,
+  capabilityBound: 56,
+  capabilitySet: 57,
+  userIds: 58,
+  noNewPrivileges: 59,
+  programStart: 60,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -184,6 +188,14 @@ export const ChardevParamsLayout = {
     outputFd: { offset: 4, kind: "i32" },
     listenFd: { offset: 8, kind: "i32" },
     escape: { offset: 12, kind: "u32" },
+  },
+} as const;
+
+export const DirectAlignmentLayout = {
+  size: 8,
+  fields: {
+    request: { offset: 0, kind: "u32" },
+    buffer: { offset: 4, kind: "u32" },
   },
 } as const;
 
@@ -512,6 +524,7 @@ export const SYMBOLS = {
   host_listen: { args: ["ptr", "ptr", "u32", "ptr"], returns: "i32" },
   host_prepare_pty: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_lock_file: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  host_direct_alignment: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },

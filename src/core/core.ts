@@ -9,8 +9,8 @@ import {
   CONSTANTS,
   CoreParamsLayout,
   DeviceInfoLayout,
-  DirectAlignmentLayout,
   DeviceParamsLayout,
+  DirectAlignmentLayout,
   EntryStateLayout,
   FailureLayout,
   LoadParamsLayout,
@@ -129,12 +129,7 @@ export class Core {
   }
 
   #read<L extends StructLayout>(
-    call:
-      | "vcpu_info"
-      | "vcpu_registers"
-      | "device_info"
-      | "device_marks"
-      | "host_direct_alignment",
+    call: "vcpu_info" | "vcpu_registers" | "device_info" | "device_marks" | "host_direct_alignment",
     id: number,
     layout: L,
   ): StructValue<L> {

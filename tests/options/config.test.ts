@@ -107,11 +107,27 @@ test("several words and uses of -append become one command line", () => {
 test("a drive is native and direct unless it says otherwise", () => {
   const line = "-kernel k -drive id=a,file=f -drive id=b,file=g,direct=off,readonly=yes";
   const { drives } = configOf(`${line} -drive id=c,file=h,aio=io_uring,direct=false`);
+  const rest = { format: "raw", discard: false, detectZeroes: "off", iopsLimit: 0 } as const;
   expect(drives).toEqual([
-    { id: "a", file: "f", readonly: false, direct: true, aio: "native", format: "raw" },
-    { id: "b", file: "g", readonly: true, direct: false, aio: "off", format: "raw" },
-    { id: "c", file: "h", readonly: false, direct: false, aio: "io_uring", format: "raw" },
+    { id: "a", file: "f", readonly: false, direct: true, aio: "native", ...rest },
+    { id: "b", file: "g", readonly: true, direct: false, aio: "off", ...rest },
+    { id: "c", file: "h", readonly: false, direct: false, aio: "io_uring", ...rest },
   ]);
+});
+
+test.each([
+  ["discard=unmap", { discard: true }],
+  ["discard=on", { discard: true }],
+  ["discard=ignore", { discard: false }],
+  ["detect-zeroes=off", { detectZeroes: "off" }],
+  ["detect-zeroes=on", { detectZeroes: "on" }],
+  ["detect-zeroes=unmap", { detectZeroes: "unmap" }],
+  ["throttling.iops-total=0", { iopsLimit: 0 }],
+  ["throttling.iops-total=1000000", { iopsLimit: 1_000_000 }],
+  ["aio=threads", { aio: "threads", direct: true }],
+  ["aio=threads,direct=off", { aio: "threads", direct: false }],
+])("a drive may have %s", (keys, part) => {
+  expect(configOf(`-kernel k -drive id=a,file=f,${keys}`).drives).toMatchObject([part]);
 });
 
 test("values that this build need not act on are accepted", () => {

@@ -1,5 +1,6 @@
 //! File descriptors that Bun cannot make: listening sockets that Zig accepts on, pseudo terminals,
-//! locks of open files, what O_DIRECT needs. Names stay above: an address comes as the bytes of its sockaddr.
+//! locks of open files; what O_DIRECT needs of them. Names stay above: an address comes as the
+//! bytes of its sockaddr.
 
 const std = @import("std");
 const linux = std.os.linux;

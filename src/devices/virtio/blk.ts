@@ -36,8 +36,8 @@ export function openBlk(config: BlkConfig, context: DeviceContext): NewDevice {
 }
 
 /**
- * What the device offers and does with zeroes. The write-zeroes command comes with detect-zeroes, as
- * upstream has it; a read-only disk has neither that nor discard.
+ * What the device offers and does with zeroes. The write-zeroes command comes with detect-zeroes;
+ * a read-only disk has neither that nor discard.
  */
 function flagsOf({ readonly, discard, detectZeroes }: DriveConfig): number {
   if (readonly) return CONSTANTS.blkReadOnly;
