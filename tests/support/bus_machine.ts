@@ -13,9 +13,19 @@ const HIGH_START = 4096 * MIB;
 const HIGH_SIZE = MIB;
 const MMIO_START = 0xf010_0000;
 
-export class BusMachine implements Disposable {
+/** What carries a device of a test. */
+export interface DeviceHost {
+  readonly core: Core;
+  /** Memory for drivers. */
+  readonly ram: GuestRam;
+  /** Gives a device the next free window of this size; returns its address. */
+  addMmioWindow(device: DeviceId, size: number): number;
+  /** Called after the core is gone, in the order given. */
+  onClose(closer: () => void): void;
+}
+
+export class BusMachine implements DeviceHost, Disposable {
   readonly core = Core.create();
-  /** Memory for drivers; the first page stays unused. */
   readonly ram: GuestRam;
   readonly lowMemoryEnd = LOW_SIZE;
   readonly highMemoryStart = HIGH_START;
@@ -34,7 +44,6 @@ export class BusMachine implements Disposable {
     this.core.addMemory({ guestAddress, size, ...anonymous });
   }
 
-  /** Gives a device the next free window of this size; returns its address. */
   addMmioWindow(device: DeviceId, size: number): number {
     const base = this.#nextMmio;
     this.#nextMmio += size;
@@ -60,7 +69,6 @@ export class BusMachine implements Disposable {
     return this.core.busWrite(Space.pio, port, 1, BigInt(value));
   }
 
-  /** Called after the core is gone, in the order given. */
   onClose(closer: () => void): void {
     this.#closers.push(closer);
   }

@@ -4,9 +4,9 @@ import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import { BlkParamsLayout, EngineKind, ModelKind } from "../../src/core/abi.gen.ts";
 import type { BlkParams, NewDevice } from "../../src/core/core.ts";
 import { encode } from "../../src/core/struct.ts";
-import type { BusMachine } from "./bus_machine.ts";
+import type { DeviceHost } from "./bus_machine.ts";
 
-export const DISK_GSI = 5;
+const DISK_GSI = 5;
 
 export interface DiskOptions extends Partial<BlkParams> {
   /** Extra flags of open(2): O_DIRECT, O_RDONLY in place of O_RDWR. */
@@ -36,7 +36,7 @@ export function describeDisk(fd: number, capacityBytes: number, options: DiskOpt
 
 /** Makes a file of these bytes and describes a disk on it; the machine closes it. */
 export function diskOn(
-  machine: BusMachine,
+  machine: DeviceHost,
   path: string,
   content: Uint8Array,
   options: DiskOptions = {},

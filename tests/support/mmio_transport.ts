@@ -2,7 +2,7 @@
 
 import { Space } from "../../src/core/abi.gen.ts";
 import type { DeviceId, NewDevice } from "../../src/core/core.ts";
-import type { BusMachine } from "./bus_machine.ts";
+import type { DeviceHost } from "./bus_machine.ts";
 import type { VirtioTransport } from "./virtio_transport.ts";
 import type { QueueAddresses } from "./virtqueue.ts";
 
@@ -37,9 +37,9 @@ const WINDOW_SIZE = 0x200;
 export class MmioTransport implements VirtioTransport {
   readonly device: DeviceId;
   readonly base: number;
-  readonly #machine: BusMachine;
+  readonly #machine: DeviceHost;
 
-  constructor(machine: BusMachine, description: NewDevice) {
+  constructor(machine: DeviceHost, description: NewDevice) {
     this.#machine = machine;
     this.device = machine.core.createDevice(description);
     this.base = machine.addMmioWindow(this.device, WINDOW_SIZE);
