@@ -17,7 +17,7 @@ const DISK_IRQ = 5;
 const INTERRUPT_ENABLE = 0x3f9;
 const TRANSMIT = 2;
 
-/** A machine with a disk of sevens, whose driver has offered a read and not notified. */
+/** A machine with a disk of sevens; the guest itself offers what its driver has prepared. */
 class DiskMachine implements Disposable {
   readonly machine = new KvmMachine();
   readonly transport: MmioTransport;
@@ -31,10 +31,18 @@ class DiskMachine implements Disposable {
     this.driver.start();
   }
 
-  /** Code that notifies the disk's first queue. */
-  get notify(): readonly number[] {
+  /** Code that shows the disk the first chain of its queue and notifies it. */
+  get offer(): readonly number[] {
+    const flagsAndIndex = 0x0001_0000;
     const register = this.transport.base + REGISTER.queueNotify;
-    return [...x86.movEdi(register), ...x86.movEax(0), ...x86.storeEax];
+    return [
+      ...x86.movEdi(this.driver.queue(0).addresses.available),
+      ...x86.movEax(flagsAndIndex),
+      ...x86.storeEax,
+      ...x86.movEdi(register),
+      ...x86.movEax(0),
+      ...x86.storeEax,
+    ];
   }
 
   [Symbol.dispose](): void {
@@ -66,11 +74,10 @@ describe.skipIf(!hasKvm)("interrupts", () => {
     const { driver, machine } = disk;
     const input = [driver.ram.allocate(4096)];
     driver.queue(0).add(driver.prepare({ type: BLK_REQUEST.read, input }).parts);
-    driver.queue(0).publish();
     machine.run(
       payload(
         handleInterrupt(machine, DISK_IRQ, [...print("done"), ...RESET]),
-        disk.notify,
+        disk.offer,
         x86.enableInterrupts,
         forever(x86.halt),
       ),
@@ -88,11 +95,10 @@ describe.skipIf(!hasKvm)("notifications", () => {
     const buffer = driver.ram.allocate(4096);
     const request = driver.prepare({ type: BLK_REQUEST.read, input: [buffer] });
     driver.queue(0).add(request.parts);
-    driver.queue(0).publish();
     const poll = [...x86.pause, ...x86.compareWord(0)];
     machine.run(
       payload(
-        disk.notify,
+        disk.offer,
         x86.movEdi(driver.queue(0).addresses.used + 2),
         poll,
         x86.jumpBackIfEqual(poll.length),
