@@ -200,12 +200,18 @@ pub const api = struct {
         return .ok;
     }
 
-    /// PIC, IOAPIC, local APICs and PIT; nothing to do without KVM or when they were made early.
+    /// PIC, IOAPIC and local APICs; nothing to do without KVM or when they were made early.
     pub fn vm_create_interrupt_chips(core: *Core) callconv(.c) Status {
         const vm = core.vm orelse return .ok;
         if (core.has_interrupt_chips) return .ok;
         core.has_interrupt_chips = true;
         return done(vm.createInterruptChips(kernel_vm.default_pages, &core.failure));
+    }
+
+    /// The timer of a PC; after the interrupt chips.
+    pub fn vm_create_pit(core: *Core) callconv(.c) Status {
+        const vm = core.vm orelse return .ok;
+        return done(vm.createPit(&core.failure));
     }
 
     /// Replaces all interrupt routes by an array of Route.

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 212047745011535;
+export const ABI_HASH = 305616156931039;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -511,6 +511,7 @@ export const SYMBOLS = {
   core_failure: { args: ["ptr", "ptr"], returns: "i32" },
   vm_capabilities: { args: ["ptr", "ptr"], returns: "i32" },
   vm_create_interrupt_chips: { args: ["ptr"], returns: "i32" },
+  vm_create_pit: { args: ["ptr"], returns: "i32" },
   vm_set_routes: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   memory_add: { args: ["ptr", "ptr"], returns: "i32" },
   memory_read: { args: ["ptr", "ptr"], returns: "i32" },

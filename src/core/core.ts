@@ -144,10 +144,15 @@ export class Core {
     return decode(CapabilitiesLayout, out);
   }
 
-  /** PIC, IOAPIC, local APICs and PIT in the kernel; before the first vCPU. */
+  /** PIC, IOAPIC and local APICs in the kernel; before the first vCPU. */
   createInterruptChips(): void {
     const status = this.#library.vm_create_interrupt_chips(this.#live);
     this.#check("vm_create_interrupt_chips", status);
+  }
+
+  /** The timer of a PC; after the interrupt chips. */
+  createPit(): void {
+    this.#check("vm_create_pit", this.#library.vm_create_pit(this.#handle));
   }
 
   /** Replaces all interrupt routes; those of a PC are there without. */

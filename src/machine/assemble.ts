@@ -76,6 +76,7 @@ function buildMicrovm(config: Config, resources: Resources): Assembly {
     });
   }
   core.createInterruptChips();
+  if (config.machine.pit) core.createPit();
   const iothreads = new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)]));
   const chardevs = openChardevs(core, config, resources);
   const devices = new DeviceBuilder(core);

@@ -58,6 +58,7 @@ function buildMachine(values: Values): MachineConfig {
     memShare: machine.memShare,
     dumpGuestCore: machine.dumpGuestCore,
     acpi: machine.acpi,
+    pit: machine.pit === "auto" ? !machine.acpi : machine.pit === "on",
   };
 }
 

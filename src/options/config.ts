@@ -12,6 +12,7 @@ export interface MachineConfig {
   readonly memShare: boolean;
   readonly dumpGuestCore: boolean;
   readonly acpi: boolean;
+  readonly pit: boolean;
 }
 
 export interface CpuConfig extends CpuTopology {

@@ -9,7 +9,14 @@ const GiB = 1024 ** 3;
 test("a kernel alone gives a microvm with every default", () => {
   const config = configOf("-kernel vmlinux");
   expect(config).toEqual({
-    machine: { type: "microvm", accel: "kvm", memShare: false, dumpGuestCore: true, acpi: true },
+    machine: {
+      type: "microvm",
+      accel: "kvm",
+      memShare: false,
+      dumpGuestCore: true,
+      acpi: true,
+      pit: false,
+    },
     cpu: {
       count: 1,
       maxCount: 1,
@@ -83,6 +90,7 @@ test("machine keys are read, in any letter case of the type", () => {
     memShare: true,
     dumpGuestCore: false,
     acpi: false,
+    pit: true,
   });
 });
 

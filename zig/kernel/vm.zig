@@ -126,7 +126,7 @@ pub const Vm = struct {
         return answer;
     }
 
-    /// PIC, IOAPIC, local APICs and PIT in the kernel. Must come before the first vCPU.
+    /// PIC, IOAPIC and local APICs in the kernel. Must come before the first vCPU.
     pub fn createInterruptChips(
         self: *const Vm,
         pages: PrivatePages,
@@ -136,6 +136,10 @@ pub const Vm = struct {
         _ = try self.call(kvm.set_identity_map_addr, identity, .kvm_set_identity_map, failure);
         _ = try self.call(kvm.set_tss_addr, pages.tss_address, .kvm_set_tss_address, failure);
         _ = try self.call(kvm.create_irqchip, 0, .kvm_create_irqchip, failure);
+    }
+
+    /// The timer of a PC. A VM with one takes two grace periods of the kernel longer to end.
+    pub fn createPit(self: *const Vm, failure: *errors.Failure) errors.HostError!void {
         const pit: kvm.PitConfig = .{ .flags = kvm.PitConfig.speaker_dummy };
         _ = try self.call(kvm.create_pit2, @intFromPtr(&pit), .kvm_create_pit, failure);
     }

@@ -49,9 +49,30 @@ fn prepare() void {
     var vm = kernel.Vm.create(system_fd, &failure) catch return closeAll(&.{system_fd});
     vm.createInterruptChips(kernel.default_pages, &failure) catch
         return closeAll(&.{ vm.vm_fd, system_fd });
+    waitForGracePeriod(&vm) catch return closeAll(&.{ vm.vm_fd, system_fd });
     const vcpu_fd = vm.createVcpuDescriptor(0, &failure) catch
         return closeAll(&.{ vm.vm_fd, system_fd });
     prepared = .{ .system_fd = system_fd, .vm_fd = vm.vm_fd, .vcpu_fd = vcpu_fd };
+}
+
+/// The first change of memory after the interrupt chips waits some milliseconds until the kernel
+/// has no reader of the state before. A page that comes and goes takes that wait here.
+fn waitForGracePeriod(vm: *const kernel.Vm) !void {
+    var failure: kernel.Failure = .{};
+    const page_size = 4096;
+    const flags: linux.MAP = .{ .TYPE = .PRIVATE, .ANONYMOUS = true };
+    const page = linux.mmap(null, page_size, .{ .READ = true }, flags, -1, 0);
+    if (linux.errno(page) != .SUCCESS) return;
+    defer _ = linux.munmap(@ptrFromInt(page), page_size);
+    for ([_]u64{ page_size, 0 }) |size| {
+        try vm.setMemoryRegion(.{
+            .slot = 0,
+            .flags = 0,
+            .guest_address = 0,
+            .size = size,
+            .host_address = page,
+        }, &failure);
+    }
 }
 
 fn closeAll(descriptors: []const i32) void {

@@ -22,6 +22,11 @@ export const machineKeys = {
   accel: { type: acceleratorType, help: "what runs the processors; test runs none" },
   usb: { type: choice("off"), help: "accepted for libvirt", default: "off" },
   acpi: { type: boolean, help: "describe the board by ACPI tables", default: true },
+  pit: {
+    type: choice("auto", "on", "off"),
+    help: "the timer of a PC; auto: only without ACPI, which says that there is none",
+    default: "auto",
+  },
   "gic-version": { type: integer(3, 3), help: "aarch64 interrupt controller", supported: false },
 } as const satisfies Keys;
 

@@ -6,6 +6,10 @@ const Outcome = @import("../../bus/outcome.zig").Outcome;
 const Lock = @import("../../lock.zig").Lock;
 
 const port_data = 0;
+/// Port 0x61 belongs to the timer's gate and the speaker; without a timer in the kernel it reads
+/// as "the count has ended", so that nobody waits for one.
+const port_timer_gate = 1;
+const timer_gate_output = 0x20;
 const port_command = 4;
 
 const status_output_full = 0x01;
@@ -47,6 +51,7 @@ pub const I8042 = struct {
                 self.state.status &= ~@as(u8, status_output_full);
             },
             port_command => data[0] = self.state.status,
+            port_timer_gate => data[0] = timer_gate_output,
             else => {},
         }
     }
