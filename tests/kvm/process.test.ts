@@ -1,0 +1,122 @@
+// The whole program with a payload as its guest: how it starts, pauses and ends, what it says over
+// QMP and on standard error, and with which exit code (issue "Boot Linux"; behaviour 0.1, 1.11, 2.4).
+
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { hasKvm } from "../support/kvm.ts";
+import { PayloadProgram } from "../support/payload_program.ts";
+import { until } from "../support/until.ts";
+import { forever, payload, print, writePort, x86 } from "../support/x86.ts";
+
+const RESET = writePort(0xcf9, 0x06);
+const spin = payload(print("!"), forever(x86.pause));
+
+const ENDS: [string, Uint8Array, string][] = [
+  ["the keyboard controller's reset", payload(writePort(0x64, 0xfe)), "guest-reset"],
+  ["the reset register", payload(RESET), "guest-reset"],
+  ["ACPI power-off", payload(writePort(0xce9, 0x34)), "guest-shutdown"],
+  [
+    "a triple fault",
+    payload(x86.movEdi(0x20_0000), x86.loadInterruptTable, x86.undefined),
+    "guest-reset",
+  ],
+];
+
+describe.skipIf(!hasKvm)("a guest's end", () => {
+  test.each(ENDS)("by %s is told over QMP, and the exit code is 0", async (...row) => {
+    const [, code, reason] = row;
+    await using machine = new PayloadProgram(code, ["-S"]);
+    const client = await machine.connect();
+    expect(await client.ask("cont")).toMatchObject({ return: {} });
+    const events = await client.take(2);
+    expect(events.map(({ event, data }) => ({ event, data }))).toEqual([
+      { event: "RESUME", data: {} },
+      { event: "SHUTDOWN", data: { guest: true, reason } },
+    ]);
+    await client.closed;
+    expect(await machine.program.end).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(existsSync(machine.qmpPath)).toBe(false);
+  });
+
+  test("keeps its last words", async () => {
+    await using machine = new PayloadProgram(payload(print("last words"), RESET));
+    expect(await machine.program.end).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(machine.printed).toBe("last words");
+  });
+
+  test("by running into nothing is one line with registers, and the exit code is 1", async () => {
+    const code = payload(x86.movEax(0xd000_0000), x86.jumpToRax);
+    await using machine = new PayloadProgram(code);
+    const { code: exitCode, stdout, stderr } = await machine.program.end;
+    expect(exitCode).toBe(1);
+    expect(stdout).toBe("");
+    const registers = "rip=0xd0000000 rsp=0x8ff0 rflags=0x[0-9a-f]+ rax=0xd0000000 .*cr3=0x9000";
+    expect(stderr).toMatch(new RegExp(`^[^\n]*vCPU 0 cannot go on: .*${registers}[^\n]*\n$`));
+    expect(existsSync(machine.qmpPath)).toBe(false);
+  });
+});
+
+describe.skipIf(!hasKvm)("the host's end of a guest", () => {
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("by %s has exit code 0", async (signal) => {
+    await using machine = new PayloadProgram(spin);
+    const client = await machine.connect();
+    await until("the guest's start", () => machine.printed === "!");
+    machine.program.child.kill(signal);
+    expect(await client.next()).toMatchObject({
+      event: "SHUTDOWN",
+      data: { guest: false, reason: "host-signal" },
+    });
+    expect(await machine.program.end).toMatchObject({ code: 0, stdout: "" });
+    expect(existsSync(machine.qmpPath)).toBe(false);
+  });
+
+  test("by quit answers first, also when the guest is paused", async () => {
+    await using machine = new PayloadProgram(spin, ["-S"]);
+    const client = await machine.connect();
+    expect(await client.ask("quit")).toMatchObject({ return: {} });
+    expect(await client.next()).toMatchObject({
+      event: "SHUTDOWN",
+      data: { guest: false, reason: "host-qmp-quit" },
+    });
+    expect(await machine.program.end).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+});
+
+describe.skipIf(!hasKvm)("pauses", () => {
+  test("-S starts paused, and cont runs the guest", async () => {
+    await using machine = new PayloadProgram(payload(print("ran"), forever(x86.pause)), ["-S"]);
+    const client = await machine.connect();
+    expect(await client.ask("query-status")).toMatchObject({
+      return: { running: false, status: "paused" },
+    });
+    expect(machine.printed).toBe("");
+    await client.ask("cont");
+    await until("the guest's text", () => machine.printed === "ran");
+    expect(await client.next()).toMatchObject({ event: "RESUME" });
+    expect(await client.ask("query-status")).toMatchObject({
+      return: { running: true, status: "running" },
+    });
+  });
+
+  test("the guest stands still while it is stopped, and goes on after cont", async () => {
+    await using machine = new PayloadProgram(payload(forever(print("x"))));
+    const client = await machine.connect();
+    let seen = 0;
+    for (let round = 0; round < 5; round += 1) {
+      await until("more text", () => machine.printed.length > seen);
+      const answers = [await client.ask("stop"), await client.next()];
+      expect(answers.map(({ event }) => event).filter(Boolean)).toEqual(["STOP"]);
+      await until("the port's last text", () => {
+        const before = seen;
+        seen = machine.printed.length;
+        return seen === before;
+      });
+      for (let asked = 0; asked < 5; asked += 1) {
+        expect(await client.ask("query-status")).toMatchObject({ return: { running: false } });
+      }
+      expect(machine.printed.length).toBe(seen);
+      const resumed = [await client.ask("cont"), await client.next()];
+      expect(resumed.map(({ event }) => event).filter(Boolean)).toEqual(["RESUME"]);
+    }
+  });
+});
