@@ -1,6 +1,9 @@
 // Errors that reach a person: one sentence naming the thing, the value and what would be right.
 
-/** A mistake in what the user asked for, or a host that lacks what was asked; printed without a stack, exit code 1. */
+/**
+ * A mistake in what the user asked for, or a host that lacks what was asked: printed without a
+ * stack, exit code 1.
+ */
 export class UserError extends Error {
   override readonly name = "UserError";
 }

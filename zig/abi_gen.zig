@@ -114,7 +114,9 @@ fn printFieldType(text: *Text, comptime Field: type) void {
     switch (@typeInfo(Field)) {
         .int => text.print("kind: \"{s}\"", .{if (Field == usize) "u64" else @typeName(Field)}),
         .@"enum" => |info| text.print("kind: \"{s}\"", .{@typeName(info.tag_type)}),
-        .@"struct" => text.print("kind: \"struct\", layout: {s}Layout", .{comptime baseName(Field)}),
+        .@"struct" => {
+            text.print("kind: \"struct\", layout: {s}Layout", .{comptime baseName(Field)});
+        },
         .array => |info| {
             if (info.child != u8) @compileError("only byte arrays cross the boundary");
             text.print("kind: \"bytes\", length: {d}", .{info.len});

@@ -22,7 +22,8 @@ pub const Thread = struct {
         if (std.c.pthread_attr_init(&attributes) != .SUCCESS) return error.SpawnFailed;
         defer _ = std.c.pthread_attr_destroy(&attributes);
         const size = limits.thread_stack_size;
-        if (std.c.pthread_attr_setstacksize(&attributes, size) != .SUCCESS) return error.SpawnFailed;
+        const sized = std.c.pthread_attr_setstacksize(&attributes, size);
+        if (sized != .SUCCESS) return error.SpawnFailed;
         var handle: std.c.pthread_t = undefined;
         const created = std.c.pthread_create(&handle, &attributes, Entry.run, @ptrCast(context));
         return if (created == .SUCCESS) .{ .handle = handle } else error.SpawnFailed;

@@ -10,7 +10,8 @@ export function unixAddress(path: string): Uint8Array {
   const bytes = new TextEncoder().encode(path);
   if (bytes.length >= UNIX_PATH_SIZE) {
     throw new UserError(
-      `The socket path '${path}' has ${bytes.length} bytes; at most ${UNIX_PATH_SIZE - 1} are allowed.`,
+      `The socket path '${path}' has ${bytes.length} bytes; ` +
+        `at most ${UNIX_PATH_SIZE - 1} are allowed.`,
     );
   }
   const address = new Uint8Array(2 + bytes.length + 1);

@@ -35,7 +35,8 @@ function sentenceOf(
     return `the host's KVM lacks the capability ${capabilityName(cause.value)}, which is needed`;
   }
   if (status === Status.host) {
-    return `${nameOf(Operation, cause.operation)} failed: ${errnoText(cause.errno)} (value ${cause.value})`;
+    const reason = `${errnoText(cause.errno)} (value ${cause.value})`;
+    return `${nameOf(Operation, cause.operation)} failed: ${reason}`;
   }
   return `${call} failed: ${nameOf(Status, status)}`;
 }

@@ -41,7 +41,8 @@ function openLibrary(path: string): Library {
   const hash = library.abi_hash();
   if (hash !== ABI_HASH) {
     throw new Error(
-      `${path} has ABI ${hash} where this program needs ${ABI_HASH}: run \`bun run gen\` and build again`,
+      `${path} has ABI ${hash} where this program needs ${ABI_HASH}: ` +
+        "run `bun run gen` and build again",
     );
   }
   return library;

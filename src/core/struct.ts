@@ -24,7 +24,7 @@ type FieldValue<F extends FieldLayout> = F extends { kind: "struct"; layout: inf
       ? bigint
       : number;
 
-/** The TypeScript value of a struct: numbers, bigints for raw 64-bit values, bytes, inner structs. */
+/** A struct in TypeScript: numbers, bigints for raw 64-bit values, bytes, inner structs. */
 export type StructValue<L extends StructLayout> = {
   readonly [K in keyof L["fields"]]: FieldValue<L["fields"][K]>;
 };

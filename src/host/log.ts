@@ -47,8 +47,8 @@ export function openLog(path: string | undefined, level: LevelName): Log {
   };
 }
 
-/** `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn: [pid][tid]:LEVEL: text` in UTC; Bun's clock gives milliseconds. */
-export function formatLine(date: Date, type: string, text: string): string {
+/** `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn: [pid][tid]:LEVEL: text` in UTC; the clock gives milliseconds. */
+function formatLine(date: Date, type: string, text: string): string {
   const time = date.toISOString().replace("Z", "000000");
   return `${time}: [${process.pid}][${process.pid}]:${type.toUpperCase()}: ${text}`;
 }

@@ -27,8 +27,8 @@ export function planSlots(devices: readonly { id: string; deviceClass: DeviceCla
     const index = free[device.deviceClass].shift() ?? free.other.shift();
     if (index === undefined) {
       throw new UserError(
-        `There is no slot left for device '${device.id}'; a microvm has ${VIRTIO_MMIO.slotCount}, ` +
-          `of which ${VIRTIO_MMIO.blockSlots} are for disks and ` +
+        `There is no slot left for device '${device.id}'; a microvm has ` +
+          `${VIRTIO_MMIO.slotCount}, of which ${VIRTIO_MMIO.blockSlots} are for disks and ` +
           `${VIRTIO_MMIO.networkSlots} for networks alone.`,
       );
     }

@@ -43,7 +43,7 @@ describe.skipIf(!canRun)("the static executable", () => {
     expect(outcome).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
   });
 
-  test("becomes a daemon that is up when the command returns, and removes its pid file", async () => {
+  test("is a daemon that is up when the command returns, and removes its pid file", async () => {
     const options = ["-kernel", "/idle", "-daemonize", "-pidfile", "/run/pid", "-D", "/run/log"];
     const outcome = execute([...chroot(root.path, 0), ...machine(...options)]);
     expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });

@@ -147,7 +147,8 @@ pub const Cmos = struct {
     }
 
     fn encodeHour(self: *const Cmos, hour: u8) u8 {
-        if (self.state.memory[Index.status_b] & status_b_24_hours != 0) return self.toRegister(hour);
+        const is_24_hours = self.state.memory[Index.status_b] & status_b_24_hours != 0;
+        if (is_24_hours) return self.toRegister(hour);
         const half = if (hour % 12 == 0) 12 else hour % 12;
         return self.toRegister(half) | if (hour >= 12) @as(u8, hour_pm) else 0;
     }

@@ -52,5 +52,6 @@ test "the first write of each mark counts" {
     port.write(&.{kernel_entered});
     port.write(&.{boot_complete});
     port.write(&.{77});
-    try std.testing.expectEqual(Marks{ .kernel_entered_ns = 5, .boot_complete_ns = 9 }, port.marks());
+    const marks: Marks = .{ .kernel_entered_ns = 5, .boot_complete_ns = 9 };
+    try std.testing.expectEqual(marks, port.marks());
 }

@@ -34,7 +34,8 @@ pub const Power = struct {
 test "only the enable bits act" {
     var power: Power = .{};
     try std.testing.expectEqual(Outcome.none, power.write(.sleep_control, &.{0x14}));
-    try std.testing.expectEqual(Outcome{ .park = .power_off }, power.write(.sleep_control, &.{0x34}));
+    const off: Outcome = .{ .park = .power_off };
+    try std.testing.expectEqual(off, power.write(.sleep_control, &.{0x34}));
     try std.testing.expectEqual(Outcome.none, power.write(.reset_control, &.{0x02}));
     try std.testing.expectEqual(Outcome{ .park = .reset }, power.write(.reset_control, &.{0x06}));
 }

@@ -19,7 +19,6 @@ const Register = struct {
 
 const enable_receive = 1;
 const enable_transmit = 2;
-const enable_line_status = 4;
 
 const identity_none = 0x01;
 const identity_transmit = 0x02;
@@ -121,7 +120,8 @@ pub const Serial = struct {
             chardev.send(&.{value});
         }
         self.state.transmit_pending = 1;
-        if (self.state.interrupt_enable & enable_transmit != 0 and self.hasRoom()) self.line.pulse();
+        const wanted = self.state.interrupt_enable & enable_transmit != 0;
+        if (wanted and self.hasRoom()) self.line.pulse();
     }
 
     fn setInterruptEnable(self: *Serial, value: u8) void {
@@ -154,7 +154,8 @@ pub const Serial = struct {
 
     fn lineStatus(self: *Serial) u8 {
         const ready: u8 = if (self.state.receive_length > 0) line_status_data_ready else 0;
-        const empty: u8 = if (self.hasRoom()) line_status_holding_empty | line_status_all_empty else 0;
+        const both_empty = line_status_holding_empty | line_status_all_empty;
+        const empty: u8 = if (self.hasRoom()) both_empty else 0;
         return ready | empty;
     }
 

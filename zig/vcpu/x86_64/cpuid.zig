@@ -146,7 +146,10 @@ pub const Table = extern struct {
                 },
                 .ebx = switch (level) {
                     .thread => topology.threads,
-                    .core => if (last) topology.threadsPerPackage() else topology.threads * topology.cores,
+                    .core => if (last)
+                        topology.threadsPerPackage()
+                    else
+                        topology.threads * topology.cores,
                     .die => topology.threadsPerPackage(),
                 },
                 .ecx = @as(u32, @intCast(index)) | @backingInt(level) << 8,
