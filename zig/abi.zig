@@ -19,6 +19,8 @@ const table = @import("devices/table.zig");
 const debug_port = @import("devices/platform/debug_port.zig");
 const doorbell = @import("io/doorbell.zig");
 const jail = @import("host/jail_abi.zig");
+const balloon = @import("devices/virtio/balloon.zig");
+const rng = @import("devices/virtio/rng.zig");
 const blk_config = @import("devices/virtio/blk_config.zig");
 const engine = @import("io/engine.zig");
 const seccomp = @import("seccomp.zig");
@@ -152,6 +154,9 @@ pub const constants = .{
     .blk_write_zeroes = blk_config.flag_write_zeroes,
     .blk_detect_zeroes = blk_config.flag_detect_zeroes,
     .blk_detect_unmap = blk_config.flag_detect_unmap,
+    .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
+    .balloon_reporting = balloon.flag_reporting,
+    .balloon_page_size = balloon.page_size,
 };
 
 /// Types that TypeScript needs beside those of the parameters below, or under another name.
@@ -160,6 +165,9 @@ pub const named_types = .{
     .Capability = kvm.Capability,
     .News = doorbell.News,
     .BlkParams = blk_config.Params,
+    .RngParams = rng.Params,
+    .BalloonParams = balloon.Params,
+    .BalloonInfo = balloon.Info,
     .EngineKind = engine.Kind,
     .VcpuState = vcpu_module.State,
     .RouteKind = kernel_vm.Route.Kind,
@@ -350,6 +358,20 @@ pub const api = struct {
         return .ok;
     }
 
+    /// Asks a balloon's guest to give up so many pages altogether.
+    pub fn device_set_balloon(core: *Core, id: u32, page_count: u32) callconv(.c) Status {
+        const model = balloonAt(core, id) catch |err| return errors.statusOf(err);
+        model.setTarget(page_count);
+        return .ok;
+    }
+
+    /// What a balloon holds, and whether that changed since the last call.
+    pub fn device_balloon(core: *Core, id: u32, out: *balloon.Info) callconv(.c) Status {
+        const model = balloonAt(core, id) catch |err| return errors.statusOf(err);
+        out.* = model.takeInfo();
+        return .ok;
+    }
+
     /// Boot-time marks of the debug port.
     pub fn device_marks(core: *Core, id: u32, out: *debug_port.Marks) callconv(.c) Status {
         const device = core.devices.get(id) catch |err| return errors.statusOf(err);
@@ -534,6 +556,17 @@ pub const api = struct {
 fn done(answer: anytype) Status {
     answer catch |err| return errors.statusOf(err);
     return .ok;
+}
+
+fn balloonAt(core: *Core, id: u32) errors.CoreError!*balloon.Balloon {
+    const device = try core.devices.get(id);
+    return switch (device.model) {
+        .virtio_mmio => |*transport| switch (transport.body) {
+            .balloon => |*held| held,
+            else => error.Invalid,
+        },
+        else => error.Invalid,
+    };
 }
 
 fn given(out: *u32, answer: errors.CoreError!u32) Status {

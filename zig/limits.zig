@@ -27,6 +27,17 @@ pub const queue_pass_count_max = 10;
 /// Stack of an iothread or vCPU thread; touched lazily.
 pub const thread_stack_size = 1024 * 1024;
 
+/// Random bytes of one request, and of one turn of the loop.
+pub const random_size_max = 1024 * 1024;
+/// How long virtio-rng waits before it looks again at a source that cannot say when it has bytes.
+pub const random_look_ns = 10 * 1_000_000;
+/// How long it waits before it reads a source again that failed.
+pub const random_retry_ns = 1_000_000_000;
+/// Page numbers of one chain that a balloon looks at.
+pub const balloon_chain_page_count_max = 16 * 1024;
+/// Ranges or page numbers that it handles before other devices of the loop get a turn.
+pub const balloon_turn_count_max = 4 * 1024;
+
 /// File descriptors that one loop watches.
 pub const loop_source_count_max = 512;
 /// Events that one wake-up of a loop handles.

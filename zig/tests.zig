@@ -25,5 +25,6 @@ test {
     _ = @import("virtio/mmio_test.zig");
     _ = @import("virtio/fuzz_queue.zig");
     _ = @import("devices/virtio/blk_test.zig");
+    _ = @import("devices/virtio/balloon.zig");
     _ = @import("block/throttle.zig");
 }

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 305616156931039;
+export const ABI_HASH = 5601761554633878;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -13,6 +13,9 @@ export const CONSTANTS = {
   blkWriteZeroes: 4,
   blkDetectZeroes: 8,
   blkDetectUnmap: 16,
+  balloonDeflateOnOom: 1,
+  balloonReporting: 2,
+  balloonPageSize: 4096,
 } as const;
 
 export const CoreParamsLayout = {
@@ -206,6 +209,8 @@ export const ModelKind = {
   power: 3,
   debugPort: 4,
   virtioBlk: 5,
+  virtioRng: 6,
+  virtioBalloon: 7,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 
@@ -229,6 +234,17 @@ export const DeviceInfoLayout = {
     fault: { offset: 16, kind: "bytes", length: 48 },
     errorCount: { offset: 64, kind: "u64" },
     lastErrno: { offset: 72, kind: "i32" },
+  },
+} as const;
+
+export const BalloonInfoLayout = {
+  size: 32,
+  fields: {
+    targetPageCount: { offset: 0, kind: "u32" },
+    actualPageCount: { offset: 4, kind: "u32" },
+    releasedPageCount: { offset: 8, kind: "u64" },
+    ignoredPageCount: { offset: 16, kind: "u64" },
+    changed: { offset: 24, kind: "u32" },
   },
 } as const;
 
@@ -495,6 +511,21 @@ export const BlkParamsLayout = {
   },
 } as const;
 
+export const RngParamsLayout = {
+  size: 16,
+  fields: {
+    fd: { offset: 0, kind: "i32" },
+    rate: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const BalloonParamsLayout = {
+  size: 8,
+  fields: {
+    flags: { offset: 0, kind: "u32" },
+  },
+} as const;
+
 export const JailLimitLayout = {
   size: 24,
   fields: {
@@ -529,6 +560,8 @@ export const SYMBOLS = {
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  device_set_balloon: { args: ["ptr", "u32", "u32"], returns: "i32" },
+  device_balloon: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_marks: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   map_publish: { args: ["ptr", "ptr", "u32"], returns: "i32" },
   bus_read: { args: ["ptr", "ptr"], returns: "i32" },

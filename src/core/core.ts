@@ -3,6 +3,7 @@
 
 import {
   AccessParamsLayout,
+  BalloonInfoLayout,
   type BlkParamsLayout,
   CapabilitiesLayout,
   ChardevParamsLayout,
@@ -34,6 +35,7 @@ import { decode, encode, encodeArray } from "./struct.ts";
 
 export type DeviceId = number;
 export type BlkParams = StructValue<typeof BlkParamsLayout>;
+export type BalloonInfo = StructValue<typeof BalloonInfoLayout>;
 export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
 export type Window = StructValue<typeof WindowParamsLayout>;
 export type Route = StructValue<typeof RouteLayout>;
@@ -129,7 +131,13 @@ export class Core {
   }
 
   #read<L extends StructLayout>(
-    call: "vcpu_info" | "vcpu_registers" | "device_info" | "device_marks" | "host_direct_alignment",
+    call:
+      | "vcpu_info"
+      | "vcpu_registers"
+      | "device_info"
+      | "device_marks"
+      | "device_balloon"
+      | "host_direct_alignment",
     id: number,
     layout: L,
   ): StructValue<L> {
@@ -259,6 +267,17 @@ export class Core {
 
   deviceInfo(id: DeviceId): StructValue<typeof DeviceInfoLayout> {
     return this.#read("device_info", id, DeviceInfoLayout);
+  }
+
+  /** Asks a balloon's guest to give up so many pages altogether. */
+  setBalloon(id: DeviceId, pageCount: number): void {
+    const status = this.#library.device_set_balloon(this.#handle, id, pageCount);
+    this.#check("device_set_balloon", status);
+  }
+
+  /** What a balloon holds, and whether that changed since the last call. */
+  balloon(id: DeviceId): BalloonInfo {
+    return this.#read("device_balloon", id, BalloonInfoLayout);
   }
 
   /** When the guest wrote its boot-time marks; 0 for those it did not. */

@@ -4,10 +4,14 @@
 import type { NewDevice } from "../core/core.ts";
 import type { DeviceConfig } from "../options/config.ts";
 import type { DeviceClass, DeviceContext } from "./context.ts";
+import { describeBalloon } from "./virtio/balloon.ts";
 import { openBlk } from "./virtio/blk.ts";
+import { openRng } from "./virtio/rng.ts";
 
 const CLASSES: Readonly<Record<DeviceConfig["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
+  "virtio-rng-device": "other",
+  "virtio-balloon-device": "other",
 };
 
 /** Which slots of a board this driver may take. */
@@ -20,5 +24,9 @@ export function openDevice(device: DeviceConfig, context: DeviceContext): NewDev
   switch (device.driver) {
     case "virtio-blk-device":
       return openBlk(device, context);
+    case "virtio-rng-device":
+      return openRng(device, context);
+    case "virtio-balloon-device":
+      return describeBalloon(device);
   }
 }

@@ -6,6 +6,7 @@ import type { Log } from "../host/log.ts";
 import type { Config } from "../options/config.ts";
 import type { CpuInfo, MachineControl, QmpEvent, RunState } from "../qmp/machine_control.ts";
 import type { Assembly } from "./assemble.ts";
+import { Balloon } from "./balloon.ts";
 import { DeviceWatch } from "./device_watch.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
 
@@ -25,6 +26,7 @@ export class Machine implements MachineControl {
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #watch: DeviceWatch;
+  readonly #balloon: Balloon | undefined;
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
 
@@ -33,6 +35,7 @@ export class Machine implements MachineControl {
     this.#config = config;
     this.#log = log;
     this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
+    this.#balloon = this.#findBalloon();
   }
 
   /** Takes over an assembled machine, still paused. */
@@ -55,6 +58,7 @@ export class Machine implements MachineControl {
 
   /** Gives everything back to the host. */
   close(): void {
+    this.#balloon?.close();
     this.#doorbell?.close();
     this.#assembly.resources.close();
   }
@@ -145,6 +149,24 @@ export class Machine implements MachineControl {
     );
   }
 
+  balloon(): Balloon | undefined {
+    return this.#balloon;
+  }
+
+  #findBalloon(): Balloon | undefined {
+    const { devices, memory } = this.#config;
+    const { core, devices: ids } = this.#assembly;
+    const found = devices.find(({ driver }) => driver === "virtio-balloon-device");
+    const device = found === undefined ? undefined : ids.get(found.id);
+    if (device === undefined) return undefined;
+    return new Balloon({
+      core,
+      device,
+      memoryBytes: memory.sizeBytes,
+      onChange: (actual) => this.#emit({ name: "BALLOON_CHANGED", data: { actual } }),
+    });
+  }
+
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -170,6 +192,7 @@ export class Machine implements MachineControl {
           break;
         case "device":
           this.#watch.report();
+          this.#balloon?.onNews();
           break;
       }
     }

@@ -87,7 +87,7 @@ function buildDrive(source: string): DriveConfig {
 
 /**
  * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free) and one
- * queue a processor. `takenIds` holds the ids of all other devices.
+ * queue a processor where it has several. `takenIds` holds the ids of all other devices.
  */
 function resolveDevice(
   device: DeviceValues,
@@ -97,6 +97,7 @@ function resolveDevice(
   let index = 0;
   while (takenIds.has(`${device.driver}${index}`)) index += 1;
   const id = device.id ?? `${device.driver}${index}`;
+  if (!("numQueues" in device)) return { ...device, id };
   const numQueues = device.numQueues ?? Math.min(cpuCount, maxBlockQueues);
   return { ...device, id, numQueues };
 }
@@ -111,6 +112,18 @@ function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
     taken.add(resolved.id);
     return resolved;
   });
+}
+
+function buildObjects(values: Values): Pick<Config, "iothreads" | "randomSources"> {
+  const objects = values("object").map((source) =>
+    parseVariant("-object", "type", objectVariants, source),
+  );
+  return {
+    iothreads: objects.flatMap(({ type, id }) => (type === "iothread" ? { id } : [])),
+    randomSources: objects.flatMap((object) =>
+      object.type === "rng-random" ? { id: object.id, filename: object.filename } : [],
+    ),
+  };
 }
 
 function buildProcess(values: Values, uses: readonly Use[]): ProcessConfig {
@@ -148,9 +161,7 @@ export function buildConfig(uses: readonly Use[]): Config {
     boot: buildBoot(values),
     drives: values("drive").map(buildDrive),
     devices: buildDevices(values, cpu.count),
-    iothreads: values("object").map((source) => ({
-      id: parseVariant("-object", "type", objectVariants, source).id,
-    })),
+    ...buildObjects(values),
     ...buildConsoles(values, chardevs),
     process: buildProcess(values, uses),
     ignored: uses

@@ -1,9 +1,9 @@
 // Cross checks: what no option can see alone. Each failure is one sentence (behaviour 1.6, 1.7).
 
 import { UserError } from "../errors.ts";
-import type { Config, DeviceConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import { serialChardevId } from "./consoles.ts";
-import { didYouMean } from "./suggest.ts";
+import { checkDevices } from "./device_checks.ts";
 
 const maxIothreads = 8;
 
@@ -16,42 +16,6 @@ function checkUnique(what: string, items: readonly Named[]): void {
   for (const { id } of items) {
     if (seen.has(id)) throw new UserError(`The id '${id}' is used by two ${what}; ids are unique.`);
     seen.add(id);
-  }
-}
-
-function mustExist(who: string, what: string, option: string, id: string, items: readonly Named[]) {
-  if (items.some((item) => item.id === id)) return;
-  const known = items.map((item) => item.id);
-  const hint = didYouMean(id, known, `Add '${option}'.`);
-  throw new UserError(`${who} names the ${what} '${id}', which does not exist.${hint}`);
-}
-
-function checkDevice(config: Config, device: DeviceConfig, driveUsers: Map<string, string>): void {
-  const who = `The device '${device.id}'`;
-  mustExist(who, "drive", `-drive id=${device.drive},file=PATH`, device.drive, config.drives);
-  const other = driveUsers.get(device.drive);
-  if (other !== undefined) {
-    const both = `'${other}' and '${device.id}'`;
-    throw new UserError(`The drive '${device.drive}' is used by two devices, ${both}.`);
-  }
-  driveUsers.set(device.drive, device.id);
-  const { iothread } = device;
-  if (iothread !== undefined) {
-    mustExist(who, "iothread", `-object iothread,id=${iothread}`, iothread, config.iothreads);
-  }
-}
-
-function checkBootOrder(devices: readonly DeviceConfig[]): void {
-  const users = new Map<number, string>();
-  for (const { bootindex, id } of devices) {
-    if (bootindex === undefined) continue;
-    const other = users.get(bootindex);
-    if (other !== undefined) {
-      throw new UserError(
-        `The devices '${other}' and '${id}' have the same bootindex ${bootindex}.`,
-      );
-    }
-    users.set(bootindex, id);
   }
 }
 
@@ -121,6 +85,7 @@ export function checkConfig(config: Config): void {
   checkUnique("drives", config.drives);
   checkUnique("devices", config.devices);
   checkUnique("iothreads", config.iothreads);
+  checkUnique("random sources", config.randomSources);
   checkUnique("chardevs", config.chardevs);
   if (config.iothreads.length > maxIothreads) {
     const count = config.iothreads.length;
@@ -130,9 +95,7 @@ export function checkConfig(config: Config): void {
   checkSockets(config);
   checkProcess(config);
   checkDrives(config);
-  const driveUsers = new Map<string, string>();
-  for (const device of config.devices) checkDevice(config, device, driveUsers);
-  checkBootOrder(config.devices);
+  checkDevices(config);
   // Without a processor (accel=test) there is nobody to run a kernel.
   const runsKernel = config.machine.type === "microvm" && config.machine.accel === "kvm";
   if (runsKernel && config.boot.kernelPath === undefined) {

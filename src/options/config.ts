@@ -48,6 +48,13 @@ export interface IothreadConfig {
   readonly id: string;
 }
 
+/** An -object rng-random. */
+export interface RandomSourceConfig {
+  readonly id: string;
+  /** A character device. */
+  readonly filename: string;
+}
+
 export type ChardevConfig = VariantValues<typeof chardevVariants, "backend">;
 
 export type SerialValue = VariantValues<typeof serialVariants, "backend">;
@@ -97,6 +104,7 @@ export interface Config {
   readonly drives: readonly DriveConfig[];
   readonly devices: readonly DeviceConfig[];
   readonly iothreads: readonly IothreadConfig[];
+  readonly randomSources: readonly RandomSourceConfig[];
   /** Also the one that a plain -serial makes; without those that -mon took. */
   readonly chardevs: readonly ChardevConfig[];
   /** The serial port's chardev. */

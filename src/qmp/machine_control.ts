@@ -9,7 +9,14 @@ export interface QmpEvent {
 }
 
 /** Every event that a machine can send, for query-events. */
-export const eventNames = ["STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN"] as const;
+export const eventNames = [
+  "STOP",
+  "RESUME",
+  "RESET",
+  "SHUTDOWN",
+  "POWERDOWN",
+  "BALLOON_CHANGED",
+] as const;
 export type EventName = (typeof eventNames)[number];
 
 /** One virtual processor: its place in the topology, and its thread where it is online. */
@@ -21,6 +28,14 @@ export interface CpuInfo {
   /** Kernel thread id; undefined for a processor that is not plugged or not started. */
   readonly hostThreadId: number | undefined;
   readonly isPlugged: boolean;
+}
+
+/** The balloon of a machine: sizes are bytes of memory that the guest is left with. */
+export interface BalloonControl {
+  readonly pageSize: number;
+  /** Asks the guest to come to this size; sends BALLOON_CHANGED with it. */
+  setTarget(memoryBytes: number): void;
+  actualBytes(): number;
 }
 
 export interface MachineControl {
@@ -40,6 +55,8 @@ export interface MachineControl {
   iothreads(): readonly { readonly id: string; readonly hostThreadId: number }[];
   /** The pseudo terminals: chardev id and the path to open. */
   ptys(): readonly { readonly label: string; readonly filename: string }[];
+  /** Undefined on a machine without. */
+  balloon(): BalloonControl | undefined;
   /** Calls back for each event from now on; the result ends that. */
   onEvent(listener: (event: QmpEvent) => void): () => void;
 }

@@ -32,6 +32,7 @@ test("a kernel alone gives a microvm with every default", () => {
     drives: [],
     devices: [],
     iothreads: [],
+    randomSources: [],
     chardevs: [],
     serial: undefined,
     qmp: [],

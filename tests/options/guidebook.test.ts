@@ -11,6 +11,7 @@ function shellWords(line: string): string[] {
 }
 
 const drive = "-drive id=rootfs,file=/img";
+const random = "-object rng-random,id=objrng0,filename=/dev/urandom";
 const append = "console=ttyS0 rebook=k panic=1 pci=off tsc=reliable ipv6.disable=1";
 
 const understood = [
@@ -44,6 +45,10 @@ const understood = [
   "-chardev pty,id=c",
   "-chardev file,id=c,path=/f",
   "-chardev socket,id=c,path=/s",
+  "-device virtio-balloon-device,deflate-on-oom=true,free-page-reporting=true",
+  "-device virtio-balloon-device,deflate_on_oom=true,free_page_reporting=false",
+  `${random} -device virtio-rng-device,rng=objrng0,max-bytes=1234,period=1000`,
+  `${random} -device virtio-rng-device,rng=objrng0`,
   "-disable-seccomp",
   "-qmp unix:/qmp,server,nowait",
   "-overcommit mem-lock=off -uuid 1-2-3 -no-user-config -nodefaults -sandbox on -msg timestamp=on",
@@ -70,9 +75,6 @@ const later = [
   "-device virtconsole,id=console_id,chardev=virtioconsole1,nr=0",
   "-device virtserialport,id=port_id,chardev=virtioserialport1,nr=0",
   "-device vhost-vsock-device,id=vsock,guest-cid=3",
-  "-device virtio-balloon-device,deflate-on-oom=true,free-page-reporting=true",
-  "-object rng-random,id=objrng0,filename=/dev/urandom",
-  "-device virtio-rng-device,rng=objrng0,max-bytes=1234,period=1000",
   "-device vhost-user-fs-device,id=fs,chardev=c,tag=myfs",
   "-vnc 0.0.0.0:0,tls-creds=vnc-tls-creds0,sasl=on,sasl-authz=authz0",
   "-trace events=/events",

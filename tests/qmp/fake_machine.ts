@@ -1,10 +1,16 @@
 // A machine for QMP tests: it only keeps its state and sends events as a real one does.
 
-import type { MachineControl, QmpEvent, RunState } from "../../src/qmp/machine_control.ts";
+import type {
+  BalloonControl,
+  MachineControl,
+  QmpEvent,
+  RunState,
+} from "../../src/qmp/machine_control.ts";
 
 export class FakeMachine implements MachineControl {
   state: RunState = "running";
   readonly calls: string[] = [];
+  balloonControl: BalloonControl | undefined;
   readonly #listeners = new Set<(event: QmpEvent) => void>();
 
   status(): RunState {
@@ -55,6 +61,23 @@ export class FakeMachine implements MachineControl {
 
   ptys() {
     return [{ label: "serial0", filename: "/dev/pts/9" }];
+  }
+
+  balloon(): BalloonControl | undefined {
+    return this.balloonControl;
+  }
+
+  /** Gives the machine a balloon that reaches each size at once. */
+  addBalloon(memoryBytes: number): void {
+    let actual = memoryBytes;
+    this.balloonControl = {
+      pageSize: 4096,
+      setTarget: (target) => {
+        actual = Math.min(target, memoryBytes);
+        this.emit({ name: "BALLOON_CHANGED", data: { actual } });
+      },
+      actualBytes: () => actual,
+    };
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {

@@ -20,6 +20,8 @@ pub const ModelKind = enum(u32) {
     power = 3,
     debug_port = 4,
     virtio_blk = 5,
+    virtio_rng = 6,
+    virtio_balloon = 7,
 };
 
 pub const Model = union(enum) {

@@ -178,6 +178,8 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .power => device.model = .{ .power = .{} },
         .debug_port => device.model = .{ .debug_port = .{ .clock = &core.clock } },
         .virtio_blk => try initVirtio(core, device, .blk, params),
+        .virtio_rng => try initVirtio(core, device, .rng, params),
+        .virtio_balloon => try initVirtio(core, device, .balloon, params),
     }
 }
 

@@ -10,6 +10,7 @@ pub const Region = struct {
     guest_address: u64,
     size: u64,
     host_address: usize,
+    backing: Backing = .private,
 
     pub fn contains(self: Region, address: u64, size: u64) bool {
         if (address < self.guest_address) return false;
@@ -17,6 +18,12 @@ pub const Region = struct {
         return offset < self.size and size <= self.size - offset;
     }
 };
+
+/// What a region's pages come from, which decides how they go back to the host.
+pub const Backing = enum { private, shared, huge_pages };
+
+/// Host memory that went back, and why some did not (0: all went).
+pub const Released = struct { size: u64 = 0, errno: i32 = 0 };
 
 pub const AddOptions = struct {
     guest_address: u64,
@@ -60,6 +67,7 @@ pub const GuestMemory = struct {
             .guest_address = options.guest_address,
             .size = options.size,
             .host_address = mapped.value,
+            .backing = backingOf(&options),
         };
         self.regions[self.count] = region;
         self.count += 1;
@@ -79,6 +87,31 @@ pub const GuestMemory = struct {
             return host[0..size];
         }
         return null;
+    }
+
+    /// Gives the host pages that lie wholly inside a range back to the host; they are zero when the
+    /// guest touches them again. Huge pages stay, and what is no memory is passed over.
+    pub fn release(self: *const GuestMemory, address: u64, size: u64) Released {
+        var released: Released = .{};
+        const end = address +| size;
+        for (self.regions[0..self.count]) |region| {
+            const from = @max(address, region.guest_address);
+            const to = @min(end, region.guest_address + region.size);
+            if (from >= to) continue;
+            const host = region.host_address + (from - region.guest_address);
+            releaseHost(region.backing, host, to - from, &released);
+        }
+        return released;
+    }
+
+    /// The same for a host view of guest memory, as descriptor chains give it.
+    pub fn releaseView(self: *const GuestMemory, view: []const u8) Released {
+        const host = @intFromPtr(view.ptr);
+        for (self.regions[0..self.count]) |region| {
+            if (host < region.host_address or host - region.host_address >= region.size) continue;
+            return self.release(region.guest_address + (host - region.host_address), view.len);
+        }
+        return .{};
     }
 
     /// Pointer to a value that lies in guest memory at its natural alignment.
@@ -124,6 +157,37 @@ pub const GuestMemory = struct {
     }
 };
 
+fn releaseHost(backing: Backing, address: usize, size: u64, released: *Released) void {
+    const page_size = std.heap.pageSize();
+    const start = std.mem.alignForward(usize, address, page_size);
+    const end = std.mem.alignBackward(usize, address + size, page_size);
+    if (start >= end) return;
+    // In shared memory the pages belong to the file, and only a hole in it frees them.
+    const advice: u32 = switch (backing) {
+        .private => madvise_dontneed,
+        .shared => madvise_remove,
+        .huge_pages => return,
+    };
+    const answer = system.result(std.os.linux.madvise(@ptrFromInt(start), end - start, advice));
+    if (answer.ok()) released.size += end - start else released.errno = answer.errno;
+}
+
+fn backingOf(options: *const AddOptions) Backing {
+    if (options.fd >= 0) {
+        // struct statfs begins with the type of the file system (statfs(2)).
+        var status: [16]u64 = @splat(0);
+        const fd: usize = @intCast(options.fd);
+        const address = @intFromPtr(&status);
+        _ = std.os.linux.syscall2(.fstatfs, fd, address);
+        if (status[0] == hugetlbfs_magic) return .huge_pages;
+    }
+    return if (options.shared) .shared else .private;
+}
+
+const hugetlbfs_magic = 0x9584_58f6;
+
+const madvise_dontneed = 4;
+const madvise_remove = 9;
 const madvise_dontdump = 16;
 const madvise_populate_write = 23;
 
@@ -146,4 +210,62 @@ test "ranges that overflow, straddle or leave a region give no slice" {
         .guest_address = 0x2fff,
         .size = 1,
     }, &failure));
+}
+
+/// How many of a region's host pages are there (mincore(2)).
+fn residentCount(region: Region) !usize {
+    var resident: [64]u8 = undefined;
+    const page_size = std.heap.pageSize();
+    const vector = resident[0 .. region.size / page_size];
+    const answer = system.result(std.os.linux.mincore(
+        @ptrFromInt(region.host_address),
+        region.size,
+        vector.ptr,
+    ));
+    try std.testing.expect(answer.ok());
+    var count: usize = 0;
+    for (vector) |page| count += page & 1;
+    return count;
+}
+
+test "released pages leave the host, of private and of shared memory, and only whole ones" {
+    const page_size = std.heap.pageSize();
+    for ([_]bool{ false, true }) |shared| {
+        var memory: GuestMemory = .{};
+        defer memory.deinit();
+        var failure: errors.Failure = .{};
+        const region = try memory.add(.{
+            .guest_address = 0x10_0000,
+            .size = 16 * page_size,
+            .shared = shared,
+        }, &failure);
+        const bytes = memory.slice(0x10_0000, region.size) orelse unreachable;
+        @memset(bytes, 1);
+        try std.testing.expectEqual(16, try residentCount(region));
+        const released = memory.release(0x10_0000 + page_size / 2, 4 * page_size);
+        try std.testing.expectEqual(Released{ .size = 3 * page_size }, released);
+        try std.testing.expectEqual(13, try residentCount(region));
+        const view = memory.releaseView(bytes[8 * page_size ..][0 .. 2 * page_size]);
+        try std.testing.expectEqual(Released{ .size = 2 * page_size }, view);
+        try std.testing.expectEqual(11, try residentCount(region));
+        try std.testing.expectEqual(1, bytes[page_size - 1]);
+        try std.testing.expectEqual(0, bytes[page_size]);
+        try std.testing.expectEqual(1, bytes[10 * page_size]);
+    }
+}
+
+test "what is no memory, or lies in huge pages, is passed over when it is released" {
+    var memory: GuestMemory = .{};
+    defer memory.deinit();
+    var failure: errors.Failure = .{};
+    _ = try memory.add(.{ .guest_address = 0x10_0000, .size = 0x1_0000 }, &failure);
+    @memset(memory.slice(0x10_0000, 0x1_0000) orelse unreachable, 1);
+    try std.testing.expectEqual(Released{}, memory.release(0, 0x10_0000));
+    try std.testing.expectEqual(Released{}, memory.release(0x11_0000, std.math.maxInt(u64)));
+    try std.testing.expectEqual(Released{}, memory.releaseView("not guest memory"));
+    memory.regions[0].backing = .huge_pages;
+    try std.testing.expectEqual(Released{}, memory.release(0x10_0000, 0x1_0000));
+    memory.regions[0].backing = .private;
+    const all = memory.release(0, std.math.maxInt(u64));
+    try std.testing.expectEqual(Released{ .size = 0x1_0000 }, all);
 }

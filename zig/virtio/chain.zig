@@ -154,6 +154,19 @@ pub fn copyTo(pieces: []const Iovec, source: []const u8) usize {
     return done;
 }
 
+/// The pieces' first `size` bytes; changes the piece that is cut.
+pub fn first(pieces: []Iovec, size: u64) []Iovec {
+    var rest = size;
+    for (pieces, 0..) |*piece, index| {
+        if (rest <= piece.len) {
+            piece.len = rest;
+            return pieces[0 .. index + 1];
+        }
+        rest -= piece.len;
+    }
+    return pieces;
+}
+
 /// The pieces without their first `size` bytes; changes the piece that is cut.
 pub fn skip(pieces: []Iovec, size: u64) []Iovec {
     var rest = size;

@@ -1,7 +1,9 @@
 //! The device models that a virtio transport can carry: a closed list with static dispatch. A new
 //! model adds its line here and gives the functions below.
 
+const balloon = @import("../devices/virtio/balloon.zig");
 const blk = @import("../devices/virtio/blk.zig");
+const rng = @import("../devices/virtio/rng.zig");
 const Device = @import("device.zig").Device;
 const Job = @import("../io/engine.zig").Job;
 
@@ -15,6 +17,8 @@ pub const Identity = struct {
 
 pub const Model = union(enum) {
     blk: *blk.Block,
+    rng: *rng.Rng,
+    balloon: *balloon.Balloon,
 
     pub fn identity(self: Model) Identity {
         return switch (self) {

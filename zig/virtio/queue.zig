@@ -109,6 +109,11 @@ pub const Queue = struct {
         return head;
     }
 
+    /// Takes the last `pop` back: the chain stays offered.
+    pub fn putBack(self: *Queue) void {
+        self.state.next_available -%= 1;
+    }
+
     /// Puts a finished chain into the used ring; the guest sees it after `publish`.
     pub fn push(self: *Queue, head: u16, length: u32) void {
         const element = self.usedElement(self.state.next_used);

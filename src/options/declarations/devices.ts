@@ -7,6 +7,7 @@ import { pciVariants } from "./pci_devices.ts";
 import { onPci } from "./pci_slot.ts";
 import { usbVariants } from "./usb_devices.ts";
 
+const supported = false;
 const deviceId = { type: id, help: "name of the device" } as const;
 const iothread = { type: id, help: "an -object iothread that runs it" } as const;
 const chardev = { type: id, help: "a -chardev", required: true } as const;
@@ -81,9 +82,9 @@ const balloonKeys = {
     default: false,
     aliases: ["free_page_reporting"],
   },
-  "auto-balloon": { type: boolean, help: "follow the guest's free memory", default: false },
-  "membuf-percent": { type: integer(20, 80), help: "memory kept free", default: 50 },
-  "monitor-interval": { type: integer(5, 300), help: "seconds between looks", default: 10 },
+  "auto-balloon": { type: boolean, help: "follow the guest's free memory", supported },
+  "membuf-percent": { type: integer(20, 80), help: "memory kept free", supported },
+  "monitor-interval": { type: integer(5, 300), help: "seconds between looks", supported },
 } as const satisfies Keys;
 
 const rngKeys = {
@@ -126,8 +127,6 @@ const touchKeys = {
   touchtype: { type: choice("screen", "pad"), help: "kind of surface", default: "screen" },
 } as const satisfies Keys;
 
-const supported = false;
-
 export const deviceVariants = {
   "virtio-blk-device": { help: "disk", keys: blockKeys },
   "virtio-blk-pci": { help: "disk", keys: onPci(blockKeys), supported },
@@ -141,9 +140,9 @@ export const deviceVariants = {
   virtserialport: { help: "generic port", keys: portKeys, supported },
   "vhost-vsock-device": { help: "host and guest sockets", keys: vsockKeys, supported },
   "vhost-vsock-pci": { help: "host and guest sockets", keys: onPci(vsockKeys), supported },
-  "virtio-balloon-device": { help: "memory balloon", keys: balloonKeys, supported },
+  "virtio-balloon-device": { help: "memory balloon", keys: balloonKeys },
   "virtio-balloon-pci": { help: "memory balloon", keys: onPci(balloonKeys), supported },
-  "virtio-rng-device": { help: "random numbers", keys: rngKeys, supported },
+  "virtio-rng-device": { help: "random numbers", keys: rngKeys },
   "virtio-rng-pci": { help: "random numbers", keys: onPci(rngKeys), supported },
   "vhost-user-fs-device": { help: "shared folder", keys: fsKeys, supported },
   "vhost-user-fs-pci": { help: "shared folder", keys: onPci(fsKeys), supported },

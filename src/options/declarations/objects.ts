@@ -26,7 +26,6 @@ export const objectVariants = {
   "rng-random": {
     help: "a source of random bytes",
     keys: { id: objectId, filename: { type: path, help: "character device", required: true } },
-    supported: false,
   },
   "memory-backend-ram": {
     help: "anonymous memory",

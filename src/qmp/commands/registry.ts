@@ -4,9 +4,11 @@ import { CommandTable } from "../command.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
+import { memoryCommands } from "./memory.ts";
 
 export const commandTable = new CommandTable([
   ...lifeCycleCommands,
   ...introspectionCommands,
   ...inventoryCommands,
+  ...memoryCommands,
 ]);

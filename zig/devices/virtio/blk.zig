@@ -219,10 +219,10 @@ pub const Block = struct {
             queue.disableNotifications();
             while (true) {
                 // What does not pass stays in the ring, and the gate kicks the queue again.
-                if (!self.gate.open()) return;
+                if (!self.gate.open(1)) return;
                 const head = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
                 self.take(queue_index, head orelse break);
-                self.gate.charge();
+                self.gate.charge(1);
                 if (self.device.broken) return;
             }
             if (!queue.enableNotifications()) return;

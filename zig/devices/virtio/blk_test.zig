@@ -274,7 +274,7 @@ test "requests beyond the limit wait and then pass" {
     defer guest.deinit();
     guest.start(usual, 64);
     for (0..110) |_| try expectEqual(0, guest.request(4, 0, &.{}));
-    try expect(guest.block.gate.throttle.delayNs(0) > 0);
+    try expect(guest.block.gate.throttle.delayNs(0, 1) > 0);
 }
 
 test "another file behind the disk is what the guest sees next" {

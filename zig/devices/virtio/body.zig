@@ -6,12 +6,16 @@ const errors = @import("../../errors.zig");
 const Loop = @import("../../io/loop.zig").Loop;
 const Model = @import("../../virtio/model.zig").Model;
 const blk_config = @import("blk_config.zig");
+const balloon = @import("balloon.zig");
 const blk = @import("blk.zig");
+const rng = @import("rng.zig");
 
-pub const Kind = enum { blk };
+pub const Kind = enum { blk, rng, balloon };
 
 pub const Body = union(Kind) {
     blk: blk.Block,
+    rng: rng.Rng,
+    balloon: balloon.Balloon,
 
     pub const Options = struct {
         kind: Kind,
@@ -33,11 +37,21 @@ pub const Body = union(Kind) {
                 const params = try paramsOf(blk_config.Params, options.details);
                 try self.blk.init(params, options.loop, failure);
             },
+            .rng => {
+                self.* = .{ .rng = undefined };
+                const params = try paramsOf(rng.Params, options.details);
+                try self.rng.init(params, options.loop, failure);
+            },
+            .balloon => {
+                self.* = .{ .balloon = undefined };
+                self.balloon.init(try paramsOf(balloon.Params, options.details));
+            },
         }
     }
 
     pub fn deinit(self: *Body) void {
         switch (self.*) {
+            .balloon => {},
             inline else => |*held| held.deinit(),
         }
     }
@@ -51,6 +65,10 @@ pub const Body = union(Kind) {
                 .count = block.counters.error_count,
                 .last_errno = block.counters.last_errno,
             },
+            inline .rng, .balloon => |*held| .{
+                .count = held.error_count,
+                .last_errno = held.last_errno,
+            },
         };
     }
 
@@ -58,6 +76,8 @@ pub const Body = union(Kind) {
     pub fn model(self: *Body) Model {
         return switch (self.*) {
             .blk => |*block| .{ .blk = block },
+            .rng => |*source| .{ .rng = source },
+            .balloon => |*held| .{ .balloon = held },
         };
     }
 };
