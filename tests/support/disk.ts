@@ -6,7 +6,7 @@ import type { BlkParams, NewDevice } from "../../src/core/core.ts";
 import { encode } from "../../src/core/struct.ts";
 import type { DeviceHost } from "./bus_machine.ts";
 
-const DISK_GSI = 5;
+export const DISK_GSI = 5;
 
 export interface DiskOptions extends Partial<BlkParams> {
   /** Extra flags of open(2): O_DIRECT, O_RDONLY in place of O_RDWR. */
