@@ -28,10 +28,12 @@ test("more than the machine has means all of it", async () => {
   expect(await client.next()).toMatchObject({ event: "BALLOON_CHANGED", data: { actual: GIB } });
 });
 
-test.each(["balloon", "query-balloon"])("%s needs a balloon", async (name) => {
+test.each([
+  ["balloon", { arguments: { value: GIB } }],
+  ["query-balloon", {}],
+])("%s needs a balloon", async (name, rest) => {
   const client = await qmp.greeted();
-  const args = name === "balloon" ? { arguments: { value: GIB } } : {};
-  expect(await client.ask(name, args)).toEqual({
+  expect(await client.ask(name, rest)).toEqual({
     error: {
       class: "DeviceNotActive",
       desc: "The machine has no balloon; start it with -device virtio-balloon-device.",

@@ -18,7 +18,7 @@ export const BALLOON_FEATURE = { deflateOnOom: 1n << 2n, reporting: 1n << 5n } a
 
 const GSI = 12;
 
-export function describeBalloon(flags: number): NewDevice {
+function describeBalloon(flags: number): NewDevice {
   const details = encode(BalloonParamsLayout, { flags });
   return { model: ModelKind.virtioBalloon, gsi: GSI, details };
 }

@@ -12,7 +12,7 @@ import type { VirtioModel } from "./virtio_model.ts";
 const GSI = 11;
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 
-export function describeRng(fd: number, rate: number): NewDevice {
+function describeRng(fd: number, rate: number): NewDevice {
   const details = encode(RngParamsLayout, { fd, rate });
   return { model: ModelKind.virtioRng, gsi: GSI, details };
 }

@@ -19,6 +19,11 @@ const { inflate, deflate, reporting } = BALLOON_QUEUE;
 const ONES = new Uint8Array(PAGE).fill(1);
 const ZEROES = new Uint8Array(PAGE);
 
+/** Which of the pages have this content. */
+function indexesOf(pages: readonly Uint8Array[], content: Uint8Array): number[] {
+  return [...pages.keys()].filter((index) => Buffer.compare(pages[index] ?? ONES, content) === 0);
+}
+
 describe("configuration", () => {
   const always = FEATURE.version1 | FEATURE.indirect | FEATURE.eventIndex;
   test.each([
@@ -121,8 +126,8 @@ describe("inflating", () => {
     const pages = Array.from({ length: 16 }, (_, index) =>
       bench.machine.ram.read(bench.page(first + index)),
     );
-    const expected = pages.map((_, index) => (given.includes(index) ? ZEROES : ONES));
-    expect(pages).toEqual(expected);
+    expect(indexesOf(pages, ZEROES)).toEqual(given.toSorted((one, other) => one - other));
+    expect(indexesOf(pages, ONES)).toHaveLength(8);
   });
 
   test("takes page numbers that are split over buffers, and leaves out half a number", async () => {
@@ -237,8 +242,8 @@ describe("reporting", () => {
     const pages = Array.from({ length: 16 }, (_, index) =>
       bench.machine.ram.read(bench.page(first + index)),
     );
-    const gone = [0, 1, 2, 3, 9, 10];
-    expect(pages).toEqual(pages.map((_, index) => (gone.includes(index) ? ZEROES : ONES)));
+    expect(indexesOf(pages, ZEROES)).toEqual([0, 1, 2, 3, 9, 10]);
+    expect(indexesOf(pages, ONES)).toHaveLength(10);
   });
 });
 

@@ -1,5 +1,5 @@
-// The balloon as QMP drives it, over a real device: sizes in bytes, and events at most once a second
-// while the guest is at work (behaviour 2.2, 2.4).
+// The balloon as QMP drives it, over a real device: sizes in bytes, and events at most once a
+// second while the guest is at work (behaviour 2.2, 2.4).
 
 import { expect, test } from "bun:test";
 import { listenToDoorbell } from "../../../src/core/doorbell.ts";
