@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Client } from "../qmp/client.ts";
 import { Program } from "./program.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
-import { until } from "./until.ts";
+import { untilFound } from "./until.ts";
 import { x86 } from "./x86.ts";
 
 /** A flat kernel has at least 16 bytes. */
@@ -36,8 +36,9 @@ export class PayloadProgram implements AsyncDisposable {
 
   /** A client that has said its capabilities; waits until the machine listens. */
   async connect(): Promise<Client> {
-    await until("the QMP socket", () => existsSync(this.qmpPath));
-    const client = await Client.connect({ unix: this.qmpPath });
+    const client = await untilFound("the QMP socket", () =>
+      Client.connect({ unix: this.qmpPath }).catch(() => undefined),
+    );
     await client.next();
     await client.ask("qmp_capabilities");
     return client;

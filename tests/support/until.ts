@@ -6,8 +6,15 @@ const EAGER_MS = 5;
 
 /** Resolves when `condition` holds; throws an error that names `what` after four seconds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
+  await untilFound(what, async () => condition() || undefined);
+}
+
+/** The first value that `find` gives which is not undefined, with the same bound. */
+export async function untilFound<T>(what: string, find: () => Promise<T | undefined>): Promise<T> {
   const started = performance.now();
-  while (!condition()) {
+  while (true) {
+    const found = await find();
+    if (found !== undefined) return found;
     const waited = performance.now() - started;
     if (waited > TIMEOUT_MS) throw new Error(`waited ${TIMEOUT_MS} ms for ${what}`);
     await new Promise((resolve) => {
