@@ -18,6 +18,7 @@ const registry = @import("devices/registry.zig");
 const table = @import("devices/table.zig");
 const debug_port = @import("devices/platform/debug_port.zig");
 const doorbell = @import("io/doorbell.zig");
+const placement = @import("memory/placement.zig");
 const jail = @import("host/jail_abi.zig");
 const balloon = @import("devices/virtio/balloon.zig");
 const rng = @import("devices/virtio/rng.zig");
@@ -49,12 +50,21 @@ pub const CoreParams = extern struct {
 pub const MemoryParams = extern struct {
     guest_address: u64,
     size: u64,
+    /// Host addresses kept for this and what follows it without a gap; less than size: size.
+    span_size: u64,
     /// File that backs the memory at `offset`; -1: anonymous.
     fd: i32,
     shared: u32,
     offset: u64,
     dump: u32,
+    /// Whether the kernel must promise the pages now, as huge pages need.
+    reserve: u32,
+    /// Threads that touch all of it before this call returns; 0: none.
     prealloc: u32,
+    policy: placement.Policy,
+    /// Host nodes 0 to 63 and 64 to 127, a bit each.
+    nodes_low: Bits64,
+    nodes_high: Bits64,
 };
 
 pub const TransferParams = extern struct { guest_address: u64, bytes: Pointer, size: u64 };
@@ -169,6 +179,7 @@ pub const named_types = .{
     .BalloonParams = balloon.Params,
     .BalloonInfo = balloon.Info,
     .EngineKind = engine.Kind,
+    .MemoryPolicy = placement.Policy,
     .VcpuState = vcpu_module.State,
     .RouteKind = kernel_vm.Route.Kind,
     .JailLimit = jail.JailLimit,
@@ -244,7 +255,11 @@ pub const api = struct {
             .offset = params.offset,
             .shared = params.shared != 0,
             .dump = params.dump != 0,
-            .prealloc = params.prealloc != 0,
+            .span_size = params.span_size,
+            .reserve = params.reserve != 0,
+            .populate_thread_count = params.prealloc,
+            .policy = params.policy,
+            .nodes = .{ @backingInt(params.nodes_low), @backingInt(params.nodes_high) },
         }, &core.failure));
     }
 
@@ -316,6 +331,13 @@ pub const api = struct {
     /// Locks an open file; EAGAIN says that another machine has it.
     pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
         return done(descriptors.lockFile(fd, exclusive != 0, &core.failure));
+    }
+
+    /// A file in memory of `size` bytes, which nobody can resize; `out` is its descriptor.
+    pub fn host_memory_file(core: *Core, size: u64, out: *i32) callconv(.c) Status {
+        out.* = descriptors.memoryFile(size, &core.failure) catch |err|
+            return errors.statusOf(err);
+        return .ok;
     }
 
     /// What O_DIRECT needs of an open file; all 0 when the kernel does not say.

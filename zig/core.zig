@@ -133,15 +133,15 @@ pub const Core = struct {
         options: guest_memory.AddOptions,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        const slot = self.memory.count;
-        const region = try self.memory.add(options, failure);
+        const slot = self.memory.piece_count;
+        const piece = try self.memory.add(options, failure);
         const vm = self.vm orelse return;
         try vm.setMemoryRegion(.{
             .slot = @intCast(slot),
             .flags = 0,
-            .guest_address = region.guest_address,
-            .size = region.size,
-            .host_address = region.host_address,
+            .guest_address = piece.guest_address,
+            .size = piece.size,
+            .host_address = piece.host_address,
         }, failure);
     }
 

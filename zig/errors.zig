@@ -53,6 +53,7 @@ pub const Operation = enum(u32) {
     memory_map,
     memory_advise,
     memory_policy,
+    memory_populate,
     memory_file,
     file_status,
     file_read,

@@ -8,8 +8,12 @@ pub const iothread_count_max = 9;
 pub const device_count_max = 256;
 /// Windows of the address map, both spaces together.
 pub const window_count_max = 1024;
-/// Guest memory regions (KVM memory slots that hold RAM).
+/// Ranges of guest memory without gaps.
 pub const memory_region_count_max = 32;
+/// Mappings that guest memory consists of, each a KVM memory slot.
+pub const memory_piece_count_max = 32;
+/// Threads that touch guest memory before the start.
+pub const populate_thread_count_max = 16;
 /// Character back ends.
 pub const chardev_count_max = 32;
 /// Interrupt lines (GSI): 24 pins of the IOAPIC, the rest for MSI routes.

@@ -11,6 +11,7 @@ test {
     _ = @import("kernel/system.zig");
     _ = @import("kernel/kvm.zig");
     _ = @import("memory/guest_memory.zig");
+    _ = @import("memory/populate.zig");
     _ = @import("bus/address_map.zig");
     _ = @import("vcpu/exit.zig");
     _ = @import("vcpu/x86_64/cpuid.zig");

@@ -10,12 +10,14 @@ export interface FileUse {
   /** Where it came from: "-kernel". */
   readonly option: string;
   readonly flags: number | string;
+  /** Permissions of a file that this makes. */
+  readonly mode?: number;
 }
 
 /** Opens `path`; the sentence says what is wrong with it and what would be right. */
 export function openForUser(path: string, use: FileUse): number {
   try {
-    return openSync(path, use.flags);
+    return openSync(path, use.flags, use.mode);
   } catch (error) {
     throw new UserError(`${use.what} '${path}' (${use.option}) ${reasonOf(error)}`);
   }

@@ -17,6 +17,7 @@ import {
   LoadParamsLayout,
   MarksLayout,
   MemoryParamsLayout,
+  MemoryPolicy,
   type ModelKind,
   RegisterDumpLayout,
   RouteLayout,
@@ -36,6 +37,7 @@ import { decode, encode, encodeArray } from "./struct.ts";
 export type DeviceId = number;
 export type BlkParams = StructValue<typeof BlkParamsLayout>;
 export type BalloonInfo = StructValue<typeof BalloonInfoLayout>;
+export type NewMemory = Pick<MemoryParams, "guestAddress" | "size"> & Partial<MemoryParams>;
 export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
 export type Window = StructValue<typeof WindowParamsLayout>;
 export type Route = StructValue<typeof RouteLayout>;
@@ -50,6 +52,21 @@ export interface NewDevice {
   /** The model's own parameter struct, encoded. */
   readonly details?: Uint8Array;
 }
+
+type MemoryParams = StructValue<typeof MemoryParamsLayout>;
+
+const PLAIN_MEMORY: Omit<MemoryParams, "guestAddress" | "size"> = {
+  spanSize: 0,
+  fd: -1,
+  offset: 0,
+  shared: 0,
+  dump: 1,
+  reserve: 0,
+  prealloc: 0,
+  policy: MemoryPolicy.default,
+  nodesLow: 0n,
+  nodesHigh: 0n,
+};
 
 const SYSTEM_FD_NONE = -1;
 
@@ -169,8 +186,16 @@ export class Core {
     this.#check("vm_set_routes", this.#library.vm_set_routes(this.#live, bytes, routes.length));
   }
 
-  addMemory(params: StructValue<typeof MemoryParamsLayout>): void {
-    this.#send("memory_add", encode(MemoryParamsLayout, params));
+  /** Private anonymous memory but for what is given. */
+  addMemory(memory: NewMemory): void {
+    this.#send("memory_add", encode(MemoryParamsLayout, { ...PLAIN_MEMORY, ...memory }));
+  }
+
+  /** A file in memory that nobody can resize: its descriptor, which the caller closes. */
+  createMemoryFile(size: number): number {
+    const out = new Uint8Array(4);
+    this.#check("host_memory_file", this.#library.host_memory_file(this.#handle, size, out));
+    return new DataView(out.buffer).getInt32(0, true);
   }
 
   readMemory(guestAddress: number, size: number): Uint8Array {

@@ -13,6 +13,7 @@ import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
 import * as microvm from "./boards/microvm.ts";
 import { loadKernel } from "./boot.ts";
+import { addGuestMemory } from "./memory.ts";
 import { Resources } from "./resources.ts";
 import { planSlots, type Slot } from "./slot_plan.ts";
 
@@ -64,17 +65,7 @@ function buildNone(config: Config, resources: Resources): Assembly {
 function buildMicrovm(config: Config, resources: Resources): Assembly {
   const core = openCore(config, resources);
   const ram = ramRanges(microvm.memoryLayout(config.memory.sizeBytes));
-  for (const range of ram) {
-    core.addMemory({
-      guestAddress: range.address,
-      size: range.size,
-      fd: -1,
-      offset: 0,
-      shared: 0,
-      dump: config.machine.dumpGuestCore ? 1 : 0,
-      prealloc: 0,
-    });
-  }
+  addGuestMemory(core, config, { ranges: ram, resources });
   core.createInterruptChips();
   if (config.machine.pit) core.createPit();
   const iothreads = new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)]));

@@ -2,7 +2,7 @@
 // What concerns several options at once is in checks.ts.
 
 import { UserError } from "../errors.ts";
-import { checkConfig } from "./checks.ts";
+import { checkConfig, checkUnique } from "./checks.ts";
 import type {
   BootConfig,
   ChardevConfig,
@@ -19,6 +19,7 @@ import { chardevVariants, driveKeys } from "./declarations/backends.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
 import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
+import { buildMemory, isMemoryBackend } from "./memory.ts";
 import { findOption } from "./options.ts";
 import { parseKeys, parseVariant } from "./parse.ts";
 import type { Use } from "./tokenise.ts";
@@ -114,18 +115,6 @@ function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
   });
 }
 
-function buildObjects(values: Values): Pick<Config, "iothreads" | "randomSources"> {
-  const objects = values("object").map((source) =>
-    parseVariant("-object", "type", objectVariants, source),
-  );
-  return {
-    iothreads: objects.flatMap(({ type, id }) => (type === "iothread" ? { id } : [])),
-    randomSources: objects.flatMap((object) =>
-      object.type === "rng-random" ? { id: object.id, filename: object.filename } : [],
-    ),
-  };
-}
-
 function buildProcess(values: Values, uses: readonly Use[]): ProcessConfig {
   return {
     name: singleValue(values, "name") ?? "",
@@ -153,15 +142,30 @@ export function buildConfig(uses: readonly Use[]): Config {
   const chardevs: ChardevConfig[] = values("chardev").map((source) =>
     parseVariant("-chardev", "backend", chardevVariants, source),
   );
-  const memory = parseKeys("-m", memoryKeys, values("m")[0] ?? "256M");
+  const objects = values("object").map((source) =>
+    parseVariant("-object", "type", objectVariants, source),
+  );
+  checkUnique("objects", objects);
+  const machine = buildMachine(values);
   const config: Config = {
-    machine: buildMachine(values),
+    machine,
     cpu,
-    memory: { sizeBytes: memory.size },
+    ...buildMemory({
+      machine,
+      sizeBytes: parseKeys("-m", memoryKeys, values("m")[0] ?? "256M").size,
+      path: singleValue(values, "mem-path"),
+      prealloc: isGiven(uses, "mem-prealloc"),
+      backends: objects.flatMap((object) => (isMemoryBackend(object) ? [object] : [])),
+      numa: values("numa"),
+      cpuCount: cpu.maxCount,
+    }),
     boot: buildBoot(values),
     drives: values("drive").map(buildDrive),
     devices: buildDevices(values, cpu.count),
-    ...buildObjects(values),
+    iothreads: objects.flatMap(({ type, id }) => (type === "iothread" ? [{ id }] : [])),
+    randomSources: objects.flatMap((object) =>
+      object.type === "rng-random" ? [{ id: object.id, filename: object.filename }] : [],
+    ),
     ...buildConsoles(values, chardevs),
     process: buildProcess(values, uses),
     ignored: uses

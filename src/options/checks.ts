@@ -11,7 +11,8 @@ interface Named {
   readonly id: string;
 }
 
-function checkUnique(what: string, items: readonly Named[]): void {
+/** Throws when two of these have the same id. */
+export function checkUnique(what: string, items: readonly Named[]): void {
   const seen = new Set<string>();
   for (const { id } of items) {
     if (seen.has(id)) throw new UserError(`The id '${id}' is used by two ${what}; ids are unique.`);
@@ -84,8 +85,6 @@ function checkSockets(config: Config): void {
 export function checkConfig(config: Config): void {
   checkUnique("drives", config.drives);
   checkUnique("devices", config.devices);
-  checkUnique("iothreads", config.iothreads);
-  checkUnique("random sources", config.randomSources);
   checkUnique("chardevs", config.chardevs);
   if (config.iothreads.length > maxIothreads) {
     const count = config.iothreads.length;

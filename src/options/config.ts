@@ -3,6 +3,7 @@
 
 import type { chardevVariants, serialVariants } from "./declarations/backends.ts";
 import type { deviceVariants } from "./declarations/devices.ts";
+import type { objectVariants } from "./declarations/objects.ts";
 import type { VariantValues } from "./schema.ts";
 import type { CpuTopology } from "./topology.ts";
 
@@ -43,6 +44,45 @@ export interface DriveConfig {
   /** Requests a second; 0 is no limit. */
   readonly iopsLimit: number;
 }
+
+/** A part of the guest's memory that comes from one place; zones follow each other. */
+export interface MemoryZone {
+  /** For sentences: "the guest's memory" or "the memory back end 'mem0'". */
+  readonly what: string;
+  readonly kind: "ram" | "file" | "memfd";
+  /** A file or directory; set for the kind file alone. */
+  readonly path: string | undefined;
+  readonly sizeBytes: number;
+  readonly share: boolean;
+  readonly dump: boolean;
+  readonly prealloc: boolean;
+  readonly policy: "default" | "preferred" | "bind" | "interleave";
+  readonly hostNodes: readonly number[];
+}
+
+export interface MemoryConfig {
+  readonly sizeBytes: number;
+  /** In the order of guest addresses, together `sizeBytes`. */
+  readonly zones: readonly MemoryZone[];
+}
+
+export interface NumaNode {
+  readonly id: number;
+  readonly cpus: readonly number[];
+  /** Its memory-backend object; a node may be without memory. */
+  readonly memdev: string | undefined;
+}
+
+export interface NumaConfig {
+  readonly nodes: readonly NumaNode[];
+  /** A row from each node, in the order of `nodes`; 10 is local. */
+  readonly distances: readonly (readonly number[])[];
+}
+
+/** What readVariant gives for an -object. */
+export type ObjectValues = VariantValues<typeof objectVariants, "type">;
+
+export type MemoryBackendValues = Extract<ObjectValues, { type: `memory-backend-${string}` }>;
 
 export interface IothreadConfig {
   readonly id: string;
@@ -99,7 +139,8 @@ export interface IgnoredOption {
 export interface Config {
   readonly machine: MachineConfig;
   readonly cpu: CpuConfig;
-  readonly memory: { readonly sizeBytes: number };
+  readonly memory: MemoryConfig;
+  readonly numa: NumaConfig | undefined;
   readonly boot: BootConfig;
   readonly drives: readonly DriveConfig[];
   readonly devices: readonly DeviceConfig[];

@@ -6,6 +6,18 @@ import { configOf, refusalOf } from "./run.ts";
 
 const GiB = 1024 ** 3;
 
+const plainZone = {
+  what: "the guest's memory",
+  kind: "ram",
+  path: undefined,
+  sizeBytes: GiB / 4,
+  share: false,
+  dump: true,
+  prealloc: false,
+  policy: "default",
+  hostNodes: [],
+} as const;
+
 test("a kernel alone gives a microvm with every default", () => {
   const config = configOf("-kernel vmlinux");
   expect(config).toEqual({
@@ -27,7 +39,8 @@ test("a kernel alone gives a microvm with every default", () => {
       threads: 1,
       pmu: false,
     },
-    memory: { sizeBytes: GiB / 4 },
+    memory: { sizeBytes: GiB / 4, zones: [plainZone] },
+    numa: undefined,
     boot: { kernelPath: "vmlinux", initrdPath: undefined, commandLine: "" },
     drives: [],
     devices: [],

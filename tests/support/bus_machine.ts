@@ -40,8 +40,7 @@ export class BusMachine implements DeviceHost, Disposable {
   }
 
   addMemory(guestAddress: number, size: number): void {
-    const anonymous = { fd: -1, offset: 0, shared: 0, dump: 0, prealloc: 0 };
-    this.core.addMemory({ guestAddress, size, ...anonymous });
+    this.core.addMemory({ guestAddress, size, dump: 0 });
   }
 
   addMmioWindow(device: DeviceId, size: number): number {

@@ -84,3 +84,22 @@ pub fn directAlignment(fd: i32, failure: *errors.Failure) errors.HostError!Direc
     if (!status.mask.DIOALIGN) return .{};
     return .{ .request = status.dio_offset_align, .buffer = status.dio_mem_align };
 }
+
+const memory_file_name = "stratovirt_anon_mem";
+const f_add_seals = 1033;
+/// F_SEAL_SEAL, F_SEAL_SHRINK and F_SEAL_GROW (fcntl(2)).
+const seals = 1 | 2 | 4;
+
+/// A memfd of fixed size: another process that maps it cannot cut it off under the guest.
+pub fn memoryFile(size: u64, failure: *errors.Failure) errors.HostError!i32 {
+    const flags = linux.MFD.CLOEXEC | linux.MFD.ALLOW_SEALING;
+    const created = system.result(linux.memfd_create(memory_file_name, flags));
+    if (!created.ok()) return failure.set(.memory_file, created.errno, size);
+    const fd = created.fd();
+    errdefer system.close(fd);
+    const sized = system.result(linux.ftruncate(fd, @intCast(size)));
+    if (!sized.ok()) return failure.set(.memory_file, sized.errno, size);
+    const sealed = system.result(linux.fcntl(fd, f_add_seals, seals));
+    if (!sealed.ok()) return failure.set(.memory_file, sealed.errno, size);
+    return fd;
+}

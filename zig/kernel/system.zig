@@ -61,19 +61,25 @@ pub const MapOptions = struct {
     offset: u64 = 0,
     shared: bool = false,
     protection: Protection = .read_write,
+    /// Where it goes, over what is mapped there; 0: anywhere.
+    address: usize = 0,
+    /// Whether the kernel promises the pages now (huge pages, else swap); without it a touch may
+    /// end the process.
+    reserve: bool = false,
 };
 
-/// Maps memory; anonymous when `fd` is -1, never with swap reserved.
+/// Maps memory; anonymous when `fd` is -1.
 pub fn map(options: MapOptions) Result {
     const protection: linux.PROT = switch (options.protection) {
         .none => .{},
         .read => .{ .READ = true },
         .read_write => .{ .READ = true, .WRITE = true },
     };
-    return result(linux.mmap(null, options.size, protection, .{
+    return result(linux.mmap(@ptrFromInt(options.address), options.size, protection, .{
         .TYPE = if (options.shared) .SHARED else .PRIVATE,
+        .FIXED = options.address != 0,
         .ANONYMOUS = options.fd < 0,
-        .NORESERVE = true,
+        .NORESERVE = !options.reserve,
     }, options.fd, @intCast(options.offset)));
 }
 

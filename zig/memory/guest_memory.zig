@@ -5,12 +5,16 @@ const std = @import("std");
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
+const placement = @import("placement.zig");
+const populate = @import("populate.zig").populate;
 
+/// Guest memory without a gap, neither here nor there; it may consist of several pieces.
 pub const Region = struct {
     guest_address: u64,
     size: u64,
     host_address: usize,
-    backing: Backing = .private,
+    /// Host addresses that are its own, some perhaps not mapped yet.
+    span_size: u64,
 
     pub fn contains(self: Region, address: u64, size: u64) bool {
         if (address < self.guest_address) return false;
@@ -19,64 +23,121 @@ pub const Region = struct {
     }
 };
 
-/// What a region's pages come from, which decides how they go back to the host.
+/// What a piece's pages come from, which decides how they go back to the host.
 pub const Backing = enum { private, shared, huge_pages };
 
 /// Host memory that went back, and why some did not (0: all went).
 pub const Released = struct { size: u64 = 0, errno: i32 = 0 };
 
+/// One mapping of guest memory.
+pub const Piece = struct {
+    guest_address: u64,
+    size: u64,
+    host_address: usize,
+    backing: Backing,
+    /// The caller's file that it shows from `offset` on; -1: anonymous.
+    fd: i32,
+    offset: u64,
+    shared: bool,
+};
+
 pub const AddOptions = struct {
     guest_address: u64,
     size: u64,
+    /// Host addresses to keep for this piece and those that follow it without a gap.
+    span_size: u64 = 0,
     fd: i32 = -1,
     offset: u64 = 0,
     shared: bool = false,
     /// Whether a core dump of the process holds this memory.
     dump: bool = true,
-    /// Whether page tables are made now rather than at the first touch.
-    prealloc: bool = false,
+    /// Whether the kernel promises all pages now.
+    reserve: bool = false,
+    /// Threads that touch all pages now; 0: each page comes with its first touch.
+    populate_thread_count: u32 = 0,
+    policy: placement.Policy = .default,
+    nodes: placement.Nodes = .{ 0, 0 },
 };
 
 pub const GuestMemory = struct {
     regions: [limits.memory_region_count_max]Region = undefined,
     count: usize = 0,
+    pieces: [limits.memory_piece_count_max]Piece = undefined,
+    piece_count: usize = 0,
 
-    /// Maps a region and takes it in. Errors: Host (the mapping), Invalid (overlap), Limit.
+    /// Maps a piece and takes it in: behind the region that ends where it begins if that kept room
+    /// for it, else as a new region. Errors: Host, Invalid (overlap), Limit.
     pub fn add(
         self: *GuestMemory,
         options: AddOptions,
         failure: *errors.Failure,
-    ) errors.CoreError!Region {
-        if (self.count == self.regions.len) return error.Limit;
-        const end = std.math.add(u64, options.guest_address, options.size) catch return error.Invalid;
-        if (options.size == 0) return error.Invalid;
-        for (self.regions[0..self.count]) |region| {
-            const region_end = region.guest_address + region.size;
-            if (options.guest_address < region_end and region.guest_address < end) return error.Invalid;
-        }
-        const mapped = system.map(.{
+    ) errors.CoreError!Piece {
+        try self.check(options);
+        const region = self.regionBefore(options) orelse try self.newRegion(options, failure);
+        // A new region is there only when its first piece is.
+        errdefer if (region.size == 0) self.dropLastRegion();
+        const address = region.host_address + @as(usize, @intCast(region.size));
+        try mapPiece(options, address, failure);
+        region.size += options.size;
+        const piece: Piece = .{
+            .guest_address = options.guest_address,
             .size = options.size,
+            .host_address = address,
+            .backing = backingOf(&options),
             .fd = options.fd,
             .offset = options.offset,
             .shared = options.shared,
-        });
-        if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, options.size);
-        if (!options.dump) advise(mapped.value, options.size, madvise_dontdump);
-        if (options.prealloc) advise(mapped.value, options.size, madvise_populate_write);
-        const region: Region = .{
-            .guest_address = options.guest_address,
-            .size = options.size,
-            .host_address = mapped.value,
-            .backing = backingOf(&options),
         };
-        self.regions[self.count] = region;
+        self.pieces[self.piece_count] = piece;
+        self.piece_count += 1;
+        return piece;
+    }
+
+    fn check(self: *const GuestMemory, options: AddOptions) errors.CoreError!void {
+        if (self.piece_count == self.pieces.len) return error.Limit;
+        const start = options.guest_address;
+        const end = std.math.add(u64, start, options.size) catch return error.Invalid;
+        if (options.size == 0) return error.Invalid;
+        for (self.pieces[0..self.piece_count]) |piece| {
+            const overlaps = start < piece.guest_address + piece.size and piece.guest_address < end;
+            if (overlaps) return error.Invalid;
+        }
+    }
+
+    fn regionBefore(self: *GuestMemory, options: AddOptions) ?*Region {
+        for (self.regions[0..self.count]) |*region| {
+            if (region.guest_address + region.size != options.guest_address) continue;
+            if (region.span_size - region.size >= options.size) return region;
+        }
+        return null;
+    }
+
+    fn newRegion(
+        self: *GuestMemory,
+        options: AddOptions,
+        failure: *errors.Failure,
+    ) errors.CoreError!*Region {
+        if (self.count == self.regions.len) return error.Limit;
+        const span_size = @max(options.size, options.span_size);
+        self.regions[self.count] = .{
+            .guest_address = options.guest_address,
+            .size = 0,
+            .host_address = try placement.keepFree(span_size, failure),
+            .span_size = span_size,
+        };
         self.count += 1;
-        return region;
+        return &self.regions[self.count - 1];
+    }
+
+    fn dropLastRegion(self: *GuestMemory) void {
+        self.count -= 1;
+        const region = self.regions[self.count];
+        system.unmap(region.host_address, region.span_size);
     }
 
     pub fn deinit(self: *GuestMemory) void {
-        for (self.regions[0..self.count]) |region| system.unmap(region.host_address, region.size);
-        self.count = 0;
+        while (self.count != 0) self.dropLastRegion();
+        self.piece_count = 0;
     }
 
     /// Host view of guest memory, or null when the range is not wholly inside one region.
@@ -94,12 +155,12 @@ pub const GuestMemory = struct {
     pub fn release(self: *const GuestMemory, address: u64, size: u64) Released {
         var released: Released = .{};
         const end = address +| size;
-        for (self.regions[0..self.count]) |region| {
-            const from = @max(address, region.guest_address);
-            const to = @min(end, region.guest_address + region.size);
+        for (self.pieces[0..self.piece_count]) |piece| {
+            const from = @max(address, piece.guest_address);
+            const to = @min(end, piece.guest_address + piece.size);
             if (from >= to) continue;
-            const host = region.host_address + (from - region.guest_address);
-            releaseHost(region.backing, host, to - from, &released);
+            const host = piece.host_address + (from - piece.guest_address);
+            releaseHost(piece.backing, host, to - from, &released);
         }
         return released;
     }
@@ -189,10 +250,32 @@ const hugetlbfs_magic = 0x9584_58f6;
 const madvise_dontneed = 4;
 const madvise_remove = 9;
 const madvise_dontdump = 16;
-const madvise_populate_write = 23;
 
-fn advise(address: usize, size: u64, advice: u32) void {
-    _ = std.os.linux.madvise(@ptrFromInt(address), size, advice);
+/// Maps over the kept address, and places, hides and touches the pages as asked.
+fn mapPiece(
+    options: AddOptions,
+    address: usize,
+    failure: *errors.Failure,
+) errors.CoreError!void {
+    const mapped = system.map(.{
+        .size = options.size,
+        .fd = options.fd,
+        .offset = options.offset,
+        .shared = options.shared,
+        .reserve = options.reserve,
+        .address = address,
+    });
+    if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, options.size);
+    const range: placement.Range = .{ .address = address, .size = options.size };
+    try placement.bind(range, options.policy, options.nodes, failure);
+    if (!options.dump) {
+        const raw = std.os.linux.madvise(@ptrFromInt(address), options.size, madvise_dontdump);
+        const hidden = system.result(raw);
+        if (!hidden.ok()) return failure.set(.memory_advise, hidden.errno, options.size);
+    }
+    if (options.populate_thread_count == 0) return;
+    const errno = populate(address, options.size, options.populate_thread_count);
+    if (errno != 0) return failure.set(.memory_populate, errno, options.size);
 }
 
 test "ranges that overflow, straddle or leave a region give no slice" {
@@ -212,14 +295,42 @@ test "ranges that overflow, straddle or leave a region give no slice" {
     }, &failure));
 }
 
-/// How many of a region's host pages are there (mincore(2)).
-fn residentCount(region: Region) !usize {
+test "pieces that follow each other are one range for a device" {
+    var memory: GuestMemory = .{};
+    defer memory.deinit();
+    var failure: errors.Failure = .{};
+    const start = 0x10_0000;
+    _ = try memory.add(.{ .guest_address = start, .size = 0x1000, .span_size = 0x3000 }, &failure);
+    _ = try memory.add(.{ .guest_address = start + 0x1000, .size = 0x2000 }, &failure);
+    _ = try memory.add(.{ .guest_address = start + 0x3000, .size = 0x1000 }, &failure);
+    const across = memory.slice(start + 0xff0, 0x20) orelse return error.NoSlice;
+    @memset(across, 7);
+    try std.testing.expectEqual(memory.pieces[1].host_address + 15, @intFromPtr(&across[31]));
+    try std.testing.expect(memory.slice(start, 0x3000) != null);
+    // The third found no room behind them.
+    try std.testing.expect(memory.slice(start, 0x3001) == null);
+    try std.testing.expectEqual(@as(usize, 2), memory.count);
+}
+
+test "a piece that cannot be mapped leaves nothing" {
+    var memory: GuestMemory = .{};
+    defer memory.deinit();
+    var failure: errors.Failure = .{};
+    const bad: AddOptions = .{ .guest_address = 0, .size = 0x1000, .fd = 1 << 20, .shared = true };
+    try std.testing.expectError(error.Host, memory.add(bad, &failure));
+    try std.testing.expectEqual(errors.Operation.memory_map, failure.operation);
+    try std.testing.expectEqual(@as(usize, 0), memory.count);
+    _ = try memory.add(.{ .guest_address = 0, .size = 0x1000 }, &failure);
+}
+
+/// How many of a piece's host pages are there (mincore(2)).
+fn residentCount(piece: Piece) !usize {
     var resident: [64]u8 = undefined;
     const page_size = std.heap.pageSize();
-    const vector = resident[0 .. region.size / page_size];
+    const vector = resident[0 .. piece.size / page_size];
     const answer = system.result(std.os.linux.mincore(
-        @ptrFromInt(region.host_address),
-        region.size,
+        @ptrFromInt(piece.host_address),
+        piece.size,
         vector.ptr,
     ));
     try std.testing.expect(answer.ok());
@@ -234,20 +345,20 @@ test "released pages leave the host, of private and of shared memory, and only w
         var memory: GuestMemory = .{};
         defer memory.deinit();
         var failure: errors.Failure = .{};
-        const region = try memory.add(.{
+        const piece = try memory.add(.{
             .guest_address = 0x10_0000,
             .size = 16 * page_size,
             .shared = shared,
         }, &failure);
-        const bytes = memory.slice(0x10_0000, region.size) orelse return error.OutOfRange;
+        const bytes = memory.slice(0x10_0000, piece.size) orelse return error.OutOfRange;
         @memset(bytes, 1);
-        try std.testing.expectEqual(16, try residentCount(region));
+        try std.testing.expectEqual(16, try residentCount(piece));
         const released = memory.release(0x10_0000 + page_size / 2, 4 * page_size);
         try std.testing.expectEqual(Released{ .size = 3 * page_size }, released);
-        try std.testing.expectEqual(13, try residentCount(region));
+        try std.testing.expectEqual(13, try residentCount(piece));
         const view = memory.releaseView(bytes[8 * page_size ..][0 .. 2 * page_size]);
         try std.testing.expectEqual(Released{ .size = 2 * page_size }, view);
-        try std.testing.expectEqual(11, try residentCount(region));
+        try std.testing.expectEqual(11, try residentCount(piece));
         try std.testing.expectEqual(1, bytes[page_size - 1]);
         try std.testing.expectEqual(0, bytes[page_size]);
         try std.testing.expectEqual(1, bytes[10 * page_size]);
@@ -263,9 +374,9 @@ test "what is no memory, or lies in huge pages, is passed over when it is releas
     try std.testing.expectEqual(Released{}, memory.release(0, 0x10_0000));
     try std.testing.expectEqual(Released{}, memory.release(0x11_0000, std.math.maxInt(u64)));
     try std.testing.expectEqual(Released{}, memory.releaseView("not guest memory"));
-    memory.regions[0].backing = .huge_pages;
+    memory.pieces[0].backing = .huge_pages;
     try std.testing.expectEqual(Released{}, memory.release(0x10_0000, 0x1_0000));
-    memory.regions[0].backing = .private;
+    memory.pieces[0].backing = .private;
     const all = memory.release(0, std.math.maxInt(u64));
     try std.testing.expectEqual(Released{ .size = 0x1_0000 }, all);
 }

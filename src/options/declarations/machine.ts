@@ -71,7 +71,7 @@ export const memoryKeys = {
   maxmem: { type: memorySize, help: "most memory after hotplug", supported: false },
 } as const satisfies Keys;
 
-const numaVariants = {
+export const numaVariants = {
   node: {
     help: "a node with processors and memory",
     keys: {
@@ -172,9 +172,8 @@ export const machineOptions: readonly OptionSchema[] = [
     help: "file or directory behind guest memory",
     shape: "value",
     type: path,
-    supported: false,
   },
-  { name: "mem-prealloc", group, help: "touch memory first", shape: "flag", supported: false },
+  { name: "mem-prealloc", group, help: "touch memory before the start", shape: "flag" },
   {
     name: "numa",
     group,
@@ -183,7 +182,6 @@ export const machineOptions: readonly OptionSchema[] = [
     shape: "variants",
     selector: "type",
     variants: numaVariants,
-    supported: false,
   },
   {
     name: "smbios",

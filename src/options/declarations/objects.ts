@@ -16,9 +16,13 @@ const memoryBackendKeys = {
     help: "how host nodes are used",
     default: "default",
   },
-  share: { type: boolean, help: "shared with other processes" },
+  share: { type: boolean, help: "shared with other processes; on for file and memfd" },
   "dump-guest-core": { type: boolean, help: "part of core dumps", default: true },
-  prealloc: { type: boolean, help: "touch it first", default: false, aliases: ["mem-prealloc"] },
+  prealloc: {
+    type: boolean,
+    help: "touch it before the start; as -mem-prealloc if not given",
+    aliases: ["mem-prealloc"],
+  },
 } as const satisfies Keys;
 
 export const objectVariants = {
@@ -30,7 +34,6 @@ export const objectVariants = {
   "memory-backend-ram": {
     help: "anonymous memory",
     keys: memoryBackendKeys,
-    supported: false,
   },
   "memory-backend-file": {
     help: "memory from a file or a hugetlbfs directory",
@@ -38,12 +41,10 @@ export const objectVariants = {
       ...memoryBackendKeys,
       "mem-path": { type: path, help: "the file or directory", required: true },
     },
-    supported: false,
   },
   "memory-backend-memfd": {
     help: "memory from a memfd",
     keys: memoryBackendKeys,
-    supported: false,
   },
   "tls-creds-x509": {
     help: "certificates for VNC",
