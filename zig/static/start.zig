@@ -42,7 +42,16 @@ fn start() callconv(.c) void {
 /// and system calls work.
 fn beforeRuntime(arguments: []const [*:0]const u8) void {
     daemon.startIfAsked(arguments);
+    widenDescriptorTable();
     prepare.startIfUseful(arguments);
+}
+
+/// The runtime puts descriptors at 1023 and above. Widening the table for them waits for a grace
+/// period of the kernel, some milliseconds, once a second thread shares it: so it is done before.
+fn widenDescriptorTable() void {
+    const high = 1023;
+    const result = linux.fcntl(0, linux.F.DUPFD_CLOEXEC, high);
+    if (linux.errno(result) == .SUCCESS) _ = linux.close(@intCast(result));
 }
 
 fn stop() callconv(.c) void {
