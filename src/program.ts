@@ -55,6 +55,7 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
     const { startPaused } = config.process;
     if (config.process.seccomp) confineProcess(assembly.core, log.fd);
     if (!startPaused) machine.start();
+    assembly.resources.keep();
     reportReady(config.process);
     const ending = await machine.ended;
     await Promise.all(servers.map((server) => server.flush()));

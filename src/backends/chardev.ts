@@ -1,6 +1,15 @@
 // The host side of a character device: opens what the user named and gives the descriptors to Zig.
 
-import { closeSync, constants, lstatSync, openSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
+import { resolve } from "node:path";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { UserError } from "../errors.ts";
@@ -15,6 +24,8 @@ export interface Chardev {
   readonly index: number;
   /** The path to open of a pseudo terminal. */
   readonly ptyPath: string | undefined;
+  /** A file that was not there before. */
+  readonly newPath: string | undefined;
   /** Closes what the host opened and removes a socket; after the core is gone. */
   close(): void;
 }
@@ -44,7 +55,8 @@ export function openChardev(core: Core, config: ChardevConfig): Chardev {
 }
 
 function attach(core: Core, id: string, descriptors: Descriptors, close: () => void): Chardev {
-  return { id, index: core.createChardev(descriptors), ptyPath: undefined, close };
+  const index = core.createChardev(descriptors);
+  return { id, index, ptyPath: undefined, newPath: undefined, close };
 }
 
 function openStdio(core: Core, id: string): Chardev {
@@ -55,18 +67,19 @@ function openStdio(core: Core, id: string): Chardev {
 }
 
 function openFile(core: Core, id: string, path: string): Chardev {
+  const newPath = existsSync(path) ? undefined : path;
   const fd = openForUser(path, {
-    what: `The output file of chardev '${id}'`,
-    option: "-chardev",
+    what: "The output file",
+    option: `chardev '${id}'`,
     flags: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
   });
-  return attach(core, id, { ...NONE, outputFd: fd }, () => closeSync(fd));
+  return { ...attach(core, id, { ...NONE, outputFd: fd }, () => closeSync(fd)), newPath };
 }
 
 function openPty(core: Core, id: string): Chardev {
   const fd = openForUser("/dev/ptmx", {
-    what: `The pseudo terminal of chardev '${id}'`,
-    option: "-chardev",
+    what: "The pseudo terminal",
+    option: `chardev '${id}'`,
     flags: constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK,
   });
   const ptyPath = `/dev/pts/${core.preparePty(fd)}`;
@@ -106,7 +119,8 @@ function listenAt(core: Core, path: string, id: string): number {
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     throw new UserError(
-      `Chardev '${id}' cannot listen on '${path}' (${errnoText(error.errno)}); choose another place.`,
+      `Chardev '${id}' cannot listen on '${path}' (${errnoText(error.errno)}); ` +
+        "choose another place.",
     );
   }
 }
@@ -120,5 +134,26 @@ function removeStaleSocket(path: string, id: string): void {
       `The socket path '${path}' of chardev '${id}' exists and is no socket; choose another path.`,
     );
   }
+  if (isListening(path)) {
+    throw new UserError(
+      `The socket path '${path}' of chardev '${id}' is in use by another process; choose another.`,
+    );
+  }
   rmSync(path);
+}
+
+const ACCEPTS_CONNECTIONS = "00010000";
+
+/** Whether a process listens at a unix socket (proc(5), /proc/net/unix). */
+function isListening(path: string): boolean {
+  try {
+    const rows = readFileSync("/proc/net/unix", "latin1").split("\n");
+    return rows.some((row) => {
+      const [, , , flags, , , , name = ""] = row.trim().split(/ +/);
+      return flags === ACCEPTS_CONNECTIONS && resolve(name) === resolve(path);
+    });
+  } catch {
+    // Without /proc nobody can tell.
+    return false;
+  }
 }

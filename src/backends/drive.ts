@@ -26,8 +26,8 @@ const UNALIGNED: Alignment = { requestAlignment: 1, bufferAlignment: 1 };
 export function openDrive(core: Core, config: DriveConfig): Drive {
   const access = config.readonly ? constants.O_RDONLY : constants.O_RDWR;
   const fd = openForUser(config.file, {
-    what: `The disk of drive '${config.id}'`,
-    option: "-drive",
+    what: "The disk",
+    option: `drive '${config.id}'`,
     flags: access | (config.direct ? constants.O_DIRECT : 0),
   });
   try {

@@ -34,6 +34,10 @@ function sentenceOf(
   if (status === Status.unsupported && cause.operation === Operation.kvmCheckExtension) {
     return `the host's KVM lacks the capability ${capabilityName(cause.value)}, which is needed`;
   }
+  if (status === Status.host && cause.operation === Operation.kvmApiVersion) {
+    const found = cause.errno === 0 ? `API version ${cause.value}` : errnoText(cause.errno);
+    return `the device that was opened as /dev/kvm is not KVM with API version 12 (${found})`;
+  }
   if (status === Status.host) {
     const reason = `${errnoText(cause.errno)} (value ${cause.value})`;
     return `${nameOf(Operation, cause.operation)} failed: ${reason}`;

@@ -3,12 +3,13 @@
 
 import { closeSync } from "node:fs";
 import { type Chardev, openChardev } from "../backends/chardev.ts";
-import { openForUser } from "../backends/file.ts";
+import { openKvm } from "../backends/kvm.ts";
 import { ModelKind, Space } from "../core/abi.gen.ts";
 import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
 import { takeEarlyVm } from "../core/static_program.ts";
 import type { DeviceContext } from "../devices/context.ts";
 import { deviceClassOf, openDevice } from "../devices/registry.ts";
+import { removeOwnFile } from "../files.ts";
 import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
 import * as microvm from "./boards/microvm.ts";
@@ -89,8 +90,7 @@ function buildMicrovm(config: Config, resources: Resources): Assembly {
 function openCore(config: Config, resources: Resources): Core {
   if (config.machine.accel === "test") return own(Core.create(), resources);
   const early = takeEarlyVm();
-  const systemFd =
-    early?.systemFd ?? openForUser("/dev/kvm", { what: "KVM", option: "accel=kvm", flags: "r+" });
+  const systemFd = early?.systemFd ?? openKvm();
   try {
     return own(Core.create(systemFd, early), resources);
   } finally {
@@ -105,7 +105,12 @@ function own(core: Core, resources: Resources): Core {
 
 function openChardevs(core: Core, config: Config, resources: Resources): Map<string, Chardev> {
   return new Map(
-    config.chardevs.map((chardev) => [chardev.id, resources.add(openChardev(core, chardev))]),
+    config.chardevs.map((chardev) => {
+      const opened = resources.add(openChardev(core, chardev));
+      const { id, newPath } = opened;
+      if (newPath !== undefined) resources.onFailure(() => removeOwnFile(newPath));
+      return [id, opened];
+    }),
   );
 }
 

@@ -3,6 +3,7 @@
 
 export class Resources {
   #closers: (() => void)[] = [];
+  #undoers: (() => void)[] = [];
 
   /** Remembers how to give something back; returns it. */
   add<T extends { close(): void }>(resource: T): T {
@@ -14,9 +15,20 @@ export class Resources {
     this.#closers.push(closer);
   }
 
+  /** Remembers how to take back what only a machine that starts may leave, such as a new file. */
+  onFailure(undoer: () => void): void {
+    this.#undoers.push(undoer);
+  }
+
+  /** The machine has started: what it made stays. */
+  keep(): void {
+    this.#undoers = [];
+  }
+
   close(): void {
-    const closers = this.#closers;
+    const closers = [...this.#closers, ...this.#undoers];
     this.#closers = [];
+    this.#undoers = [];
     for (const closer of closers) closer();
   }
 }
