@@ -1,5 +1,5 @@
-// Interrupts and notifications between guest and devices, which the kernel carries alone: irqfds wake
-// a halted guest, ioeventfds start a disk's work without an exit.
+// Interrupts and notifications between guest and devices, which the kernel carries alone: irqfds
+// wake a halted guest, ioeventfds start a disk's work without an exit.
 
 import { describe, expect, test } from "bun:test";
 import { ParkReason } from "../../src/core/abi.gen.ts";

@@ -47,7 +47,7 @@ describe.skipIf(!hasKvm)("accesses", () => {
     expect(machine.read64(COUNTER)).toBe(0xffn);
   });
 
-  test("nothing but the end waits for JavaScript, and exits are counted by their kind", async () => {
+  test("nothing but the end waits for JavaScript; exits are counted by their kind", async () => {
     using machine = new KvmMachine();
     machine.run(payload(print("x".repeat(100)), RESET));
     await machine.parked();

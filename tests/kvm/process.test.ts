@@ -1,5 +1,5 @@
 // The whole program with a payload as its guest: how it starts, pauses and ends, what it says over
-// QMP and on standard error, and with which exit code (issue "Boot Linux"; behaviour 0.1, 1.11, 2.4).
+// QMP and on standard error, and with which exit code (behaviour 0.1, 1.11, 2.4).
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";

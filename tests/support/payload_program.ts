@@ -1,5 +1,5 @@
-// The program in a process of its own with a payload as its kernel, a serial port that is a file, and
-// a QMP socket.
+// The program in a process of its own with a payload as its kernel, a serial port that is a file,
+// and a QMP socket.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Client } from "../qmp/client.ts";

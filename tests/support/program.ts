@@ -42,9 +42,3 @@ export class Program implements AsyncDisposable {
     await this.child.exited;
   }
 }
-
-/** Runs the program to its end. */
-export async function runProgram(argv: readonly string[]): Promise<ProgramEnd> {
-  await using program = new Program(argv);
-  return await program.end;
-}

@@ -1,5 +1,5 @@
-// The few x86-64 instructions that payloads are made of, as bytes (Intel SDM, volume 2). A payload is
-// a list of them, one a line.
+// The few x86-64 instructions that payloads are made of, as bytes (Intel SDM, volume 2). A payload
+// is a list of them, one a line.
 
 type Code = readonly number[];
 

@@ -1,5 +1,5 @@
-// Interrupts of a payload: an interrupt table with one handler, and the two interrupt controllers of
-// a PC (Intel SDM volume 3, section 6.14.1; Intel 8259A).
+// Interrupts of a payload: an interrupt table with one handler, and the two interrupt controllers
+// of a PC (Intel SDM volume 3, section 6.14.1; Intel 8259A).
 
 import type { KvmMachine } from "./kvm_machine.ts";
 import { payload, writePort, x86 } from "./x86.ts";
