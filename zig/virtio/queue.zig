@@ -109,9 +109,9 @@ pub const Queue = struct {
         return head;
     }
 
-    /// Takes the last `pop` back: the chain stays offered.
-    pub fn putBack(self: *Queue) void {
-        self.state.next_available -%= 1;
+    /// Takes the last `count` pops back: the chains stay offered.
+    pub fn putBack(self: *Queue, count: u16) void {
+        self.state.next_available -%= count;
     }
 
     /// Puts a finished chain into the used ring; the guest sees it after `publish`.

@@ -120,11 +120,11 @@ pub const Rng = struct {
             return null;
         }
         const size = self.sizeNow(@min(found.writable_length, size_max)) orelse {
-            queue.putBack();
+            queue.putBack(1);
             return null;
         };
         const got = self.read(chain.first(found.writable, size)) orelse {
-            queue.putBack();
+            queue.putBack(1);
             return null;
         };
         if (self.throttle.limited()) self.throttle.charge(system.monotonicNs(), got);
