@@ -23,6 +23,8 @@ const jail = @import("host/jail_abi.zig");
 const balloon = @import("devices/virtio/balloon.zig");
 const rng = @import("devices/virtio/rng.zig");
 const blk_config = @import("devices/virtio/blk_config.zig");
+const net_config = @import("devices/virtio/net_config.zig");
+const tap = @import("kernel/tap.zig");
 const engine = @import("io/engine.zig");
 const seccomp = @import("seccomp.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
@@ -167,6 +169,13 @@ pub const constants = .{
     .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
     .balloon_reporting = balloon.flag_reporting,
     .balloon_page_size = balloon.page_size,
+    .net_pair_count_max = net_config.pair_count_max,
+    .net_offload = net_config.flag_offload,
+    .net_ufo = net_config.flag_ufo,
+    .net_tap_queues = net_config.flag_tap_queues,
+    .tap_request_size = tap.request_size,
+    .tap_offload_tso4 = tap.offload_tso4,
+    .tap_offload_ufo = tap.offload_ufo,
 };
 
 /// Types that TypeScript needs beside those of the parameters below, or under another name.
@@ -178,6 +187,7 @@ pub const named_types = .{
     .RngParams = rng.Params,
     .BalloonParams = balloon.Params,
     .BalloonInfo = balloon.Info,
+    .NetParams = net_config.Params,
     .EngineKind = engine.Kind,
     .MemoryPolicy = placement.Policy,
     .VcpuState = vcpu_module.State,
@@ -349,6 +359,22 @@ pub const api = struct {
         out.* = descriptors.directAlignment(fd, &core.failure) catch |err|
             return errors.statusOf(err);
         return .ok;
+    }
+
+    /// Ties an open /dev/net/tun to the interface that an ifreq of `tap_request_size` bytes names;
+    /// the kernel completes the request.
+    pub fn host_attach_tap(core: *Core, fd: i32, request: *tap.Request) callconv(.c) Status {
+        return done(tap.attach(fd, request, &core.failure));
+    }
+
+    /// Name and flags of the interface behind a tap queue, as an ifreq.
+    pub fn host_inspect_tap(core: *Core, fd: i32, request: *tap.Request) callconv(.c) Status {
+        return done(tap.inspect(fd, request, &core.failure));
+    }
+
+    /// Makes a tap queue ready for a device; `out` tells the offloads that it can do.
+    pub fn host_prepare_tap(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
+        return given(out, tap.prepare(fd, &core.failure));
     }
 
     pub fn device_create(

@@ -24,7 +24,9 @@ pub const ioapic_pin_count = 24;
 /// Virtqueues of one device.
 pub const queue_count_max = 64;
 /// Entries of one virtqueue that any device offers (the virtio limit is 32768).
-pub const queue_size_max = 1024;
+pub const queue_size_max = 4096;
+/// Frames that one network queue moves before others of the loop get a turn.
+pub const net_frame_count_max = 256;
 /// Passes over a ring for one notification, before other devices of the loop get a turn.
 pub const queue_pass_count_max = 10;
 

@@ -27,5 +27,6 @@ test {
     _ = @import("virtio/fuzz_queue.zig");
     _ = @import("devices/virtio/blk_test.zig");
     _ = @import("devices/virtio/balloon.zig");
+    _ = @import("devices/virtio/net_test.zig");
     _ = @import("block/throttle.zig");
 }

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 6916881132295789;
+export const ABI_HASH = 2925184923045787;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -16,6 +16,13 @@ export const CONSTANTS = {
   balloonDeflateOnOom: 1,
   balloonReporting: 2,
   balloonPageSize: 4096,
+  netPairCountMax: 16,
+  netOffload: 1,
+  netUfo: 2,
+  netTapQueues: 4,
+  tapRequestSize: 40,
+  tapOffloadTso4: 2,
+  tapOffloadUfo: 16,
 } as const;
 
 export const CoreParamsLayout = {
@@ -89,23 +96,26 @@ export const Operation = {
   socketConnect: 42,
   timer: 43,
   fileLock: 44,
-  seccomp: 45,
-  namespaceUnshare: 46,
-  namespaceJoin: 47,
-  hostName: 48,
-  mount: 49,
-  unmount: 50,
-  deviceNode: 51,
-  processClone: 52,
-  cgroupJoin: 53,
-  pivotRoot: 54,
-  closeFiles: 55,
-  resourceLimit: 56,
-  capabilityBound: 57,
-  capabilitySet: 58,
-  userIds: 59,
-  noNewPrivileges: 60,
-  programStart: 61,
+  tapAttach: 45,
+  tapInspect: 46,
+  tapPrepare: 47,
+  seccomp: 48,
+  namespaceUnshare: 49,
+  namespaceJoin: 50,
+  hostName: 51,
+  mount: 52,
+  unmount: 53,
+  deviceNode: 54,
+  processClone: 55,
+  cgroupJoin: 56,
+  pivotRoot: 57,
+  closeFiles: 58,
+  resourceLimit: 59,
+  capabilityBound: 60,
+  capabilitySet: 61,
+  userIds: 62,
+  noNewPrivileges: 63,
+  programStart: 64,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -225,6 +235,7 @@ export const ModelKind = {
   virtioBlk: 5,
   virtioRng: 6,
   virtioBalloon: 7,
+  virtioNet: 8,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 
@@ -540,6 +551,17 @@ export const BalloonParamsLayout = {
   },
 } as const;
 
+export const NetParamsLayout = {
+  size: 84,
+  fields: {
+    fds: { offset: 0, kind: "bytes", length: 64 },
+    pairCount: { offset: 64, kind: "u32" },
+    queueSize: { offset: 68, kind: "u32" },
+    flags: { offset: 72, kind: "u32" },
+    mac: { offset: 76, kind: "bytes", length: 6 },
+  },
+} as const;
+
 export const JailLimitLayout = {
   size: 24,
   fields: {
@@ -572,6 +594,9 @@ export const SYMBOLS = {
   host_lock_file: { args: ["ptr", "i32", "u32"], returns: "i32" },
   host_memory_file: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
   host_direct_alignment: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_attach_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_inspect_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_prepare_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },

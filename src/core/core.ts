@@ -263,6 +263,23 @@ export class Core {
     return this.#read("host_direct_alignment", fd, DirectAlignmentLayout);
   }
 
+  /** Ties an open /dev/net/tun to the interface of an ifreq, which the kernel completes. */
+  attachTap(fd: number, request: Uint8Array): void {
+    this.#check("host_attach_tap", this.#library.host_attach_tap(this.#handle, fd, request));
+  }
+
+  /** Fills an ifreq with name and flags of the interface behind a tap queue. */
+  inspectTap(fd: number, request: Uint8Array): void {
+    this.#check("host_inspect_tap", this.#library.host_inspect_tap(this.#handle, fd, request));
+  }
+
+  /** Makes a tap queue ready for a device; returns the offloads (TUN_F_…) that it can do. */
+  prepareTap(fd: number): number {
+    const out = new Uint8Array(4);
+    this.#check("host_prepare_tap", this.#library.host_prepare_tap(this.#handle, fd, out));
+    return new DataView(out.buffer).getUint32(0, true);
+  }
+
   setTerminalRaw(fd: number): void {
     this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#live, fd));
   }

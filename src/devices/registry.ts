@@ -6,10 +6,12 @@ import type { DeviceConfig } from "../options/config.ts";
 import type { DeviceClass, DeviceContext } from "./context.ts";
 import { describeBalloon } from "./virtio/balloon.ts";
 import { openBlk } from "./virtio/blk.ts";
+import { openNet } from "./virtio/net.ts";
 import { openRng } from "./virtio/rng.ts";
 
 const CLASSES: Readonly<Record<DeviceConfig["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
+  "virtio-net-device": "network",
   "virtio-rng-device": "other",
   "virtio-balloon-device": "other",
 };
@@ -28,5 +30,7 @@ export function openDevice(device: DeviceConfig, context: DeviceContext): NewDev
       return openRng(device, context);
     case "virtio-balloon-device":
       return describeBalloon(device);
+    case "virtio-net-device":
+      return openNet(device, context);
   }
 }

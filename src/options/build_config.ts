@@ -19,7 +19,9 @@ import { chardevVariants, driveKeys } from "./declarations/backends.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
 import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
+import { nextMacAddress } from "./mac_addresses.ts";
 import { buildMemory, isMemoryBackend } from "./memory.ts";
+import { buildNetdev } from "./netdevs.ts";
 import { findOption } from "./options.ts";
 import { parseKeys, parseVariant } from "./parse.ts";
 import type { Use } from "./tokenise.ts";
@@ -86,31 +88,48 @@ function buildDrive(source: string): DriveConfig {
   return { id, file, readonly, direct, aio, format: "raw", discard, detectZeroes, iopsLimit };
 }
 
+/** What the other devices of the machine have. */
+interface Taken {
+  readonly ids: Set<string>;
+  readonly macs: Set<string>;
+}
+
 /**
- * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free) and one
- * queue a processor where it has several. `takenIds` holds the ids of all other devices.
+ * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free), one queue
+ * a processor, the next MAC address.
  */
-function resolveDevice(
-  device: DeviceValues,
-  takenIds: ReadonlySet<string>,
-  cpuCount: number,
-): DeviceConfig {
+function resolveDevice(device: DeviceValues, taken: Taken, cpuCount: number): DeviceConfig {
   let index = 0;
-  while (takenIds.has(`${device.driver}${index}`)) index += 1;
+  while (taken.ids.has(`${device.driver}${index}`)) index += 1;
   const id = device.id ?? `${device.driver}${index}`;
-  if (!("numQueues" in device)) return { ...device, id };
-  const numQueues = device.numQueues ?? Math.min(cpuCount, maxBlockQueues);
-  return { ...device, id, numQueues };
+  switch (device.driver) {
+    case "virtio-blk-device":
+      return {
+        ...device,
+        id,
+        numQueues: device.numQueues ?? Math.min(cpuCount, maxBlockQueues),
+      };
+    case "virtio-net-device":
+      return { ...device, id, mac: device.mac?.toLowerCase() ?? nextMacAddress(taken.macs) };
+    case "virtio-rng-device":
+    case "virtio-balloon-device":
+      return { ...device, id };
+  }
 }
 
 function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
   const parsed = values("device").map((source) =>
     parseVariant("-device", "driver", deviceVariants, source),
   );
-  const taken = new Set(parsed.flatMap((device) => device.id ?? []));
+  const networks = parsed.filter((device) => device.driver === "virtio-net-device");
+  const taken: Taken = {
+    ids: new Set(parsed.flatMap((device) => device.id ?? [])),
+    macs: new Set(networks.flatMap((device) => device.mac?.toLowerCase() ?? [])),
+  };
   return parsed.map((device) => {
     const resolved = resolveDevice(device, taken, cpuCount);
-    taken.add(resolved.id);
+    taken.ids.add(resolved.id);
+    if (resolved.driver === "virtio-net-device") taken.macs.add(resolved.mac);
     return resolved;
   });
 }
@@ -161,6 +180,7 @@ export function buildConfig(uses: readonly Use[]): Config {
     }),
     boot: buildBoot(values),
     drives: values("drive").map(buildDrive),
+    netdevs: values("netdev").map(buildNetdev),
     devices: buildDevices(values, cpu.count),
     iothreads: objects.flatMap(({ type, id }) => (type === "iothread" ? [{ id }] : [])),
     randomSources: objects.flatMap((object) =>

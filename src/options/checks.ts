@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import type { Config } from "./config.ts";
 import { serialChardevId } from "./consoles.ts";
 import { checkDevices } from "./device_checks.ts";
+import { checkDescriptors } from "./netdevs.ts";
 
 const maxIothreads = 8;
 
@@ -84,6 +85,7 @@ function checkSockets(config: Config): void {
 /** Throws a UserError for the first thing that does not fit together. */
 export function checkConfig(config: Config): void {
   checkUnique("drives", config.drives);
+  checkUnique("netdevs", config.netdevs);
   checkUnique("devices", config.devices);
   checkUnique("chardevs", config.chardevs);
   if (config.iothreads.length > maxIothreads) {
@@ -94,6 +96,7 @@ export function checkConfig(config: Config): void {
   checkSockets(config);
   checkProcess(config);
   checkDrives(config);
+  checkDescriptors(config.netdevs);
   checkDevices(config);
   // Without a processor (accel=test) there is nobody to run a kernel.
   const runsKernel = config.machine.type === "microvm" && config.machine.accel === "kvm";

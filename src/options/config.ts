@@ -4,6 +4,7 @@
 import type { chardevVariants, serialVariants } from "./declarations/backends.ts";
 import type { deviceVariants } from "./declarations/devices.ts";
 import type { objectVariants } from "./declarations/objects.ts";
+import type { NetdevConfig } from "./netdevs.ts";
 import type { VariantValues } from "./schema.ts";
 import type { CpuTopology } from "./topology.ts";
 
@@ -100,11 +101,12 @@ export type ChardevConfig = VariantValues<typeof chardevVariants, "backend">;
 export type SerialValue = VariantValues<typeof serialVariants, "backend">;
 
 type Resolved<T> = T extends { readonly id: unknown }
-  ? Omit<T, "id" | "numQueues"> & { readonly id: string } & (T extends {
+  ? Omit<T, "id" | "numQueues" | "mac"> & { readonly id: string } & (T extends {
         readonly numQueues: unknown;
       }
         ? { readonly numQueues: number }
-        : unknown)
+        : unknown) &
+      (T extends { readonly mac: unknown } ? { readonly mac: string } : unknown)
   : T;
 
 /** What readVariant gives for a device before its id and queue count are filled in. */
@@ -143,6 +145,7 @@ export interface Config {
   readonly numa: NumaConfig | undefined;
   readonly boot: BootConfig;
   readonly drives: readonly DriveConfig[];
+  readonly netdevs: readonly NetdevConfig[];
   readonly devices: readonly DeviceConfig[];
   readonly iothreads: readonly IothreadConfig[];
   readonly randomSources: readonly RandomSourceConfig[];

@@ -3,6 +3,7 @@
 
 import { UserError } from "../errors.ts";
 import type { Config, DeviceConfig } from "./config.ts";
+import { checkMacAddress } from "./mac_addresses.ts";
 import { bytesPerSecond } from "./random_rate.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -20,23 +21,56 @@ function mustExist(who: string, what: string, option: string, id: string, items:
   throw new UserError(`${who} names the ${what} '${id}', which does not exist.${hint}`);
 }
 
+/** The devices of back ends that serve one each, such as drives. */
+class BackendUsers {
+  readonly #what: string;
+  readonly #users = new Map<string, string>();
+
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  add(backend: string, device: string): void {
+    const other = this.#users.get(backend);
+    if (other !== undefined) {
+      const both = `'${other}' and '${device}'`;
+      throw new UserError(`The ${this.#what} '${backend}' is used by two devices, ${both}.`);
+    }
+    this.#users.set(backend, device);
+  }
+}
+
+function checkIothread(
+  config: Config,
+  { id, iothread }: { readonly id: string; readonly iothread: string | undefined },
+): void {
+  if (iothread === undefined) return;
+  const option = `-object iothread,id=${iothread}`;
+  mustExist(`The device '${id}'`, "iothread", option, iothread, config.iothreads);
+}
+
 function checkBlk(
   config: Config,
   device: DeviceOf<"virtio-blk-device">,
-  driveUsers: Map<string, string>,
+  driveUsers: BackendUsers,
 ): void {
-  const who = `The device '${device.id}'`;
-  mustExist(who, "drive", `-drive id=${device.drive},file=PATH`, device.drive, config.drives);
-  const other = driveUsers.get(device.drive);
-  if (other !== undefined) {
-    const both = `'${other}' and '${device.id}'`;
-    throw new UserError(`The drive '${device.drive}' is used by two devices, ${both}.`);
-  }
-  driveUsers.set(device.drive, device.id);
-  const { iothread } = device;
-  if (iothread !== undefined) {
-    mustExist(who, "iothread", `-object iothread,id=${iothread}`, iothread, config.iothreads);
-  }
+  const { id, drive } = device;
+  mustExist(`The device '${id}'`, "drive", `-drive id=${drive},file=PATH`, drive, config.drives);
+  driveUsers.add(drive, id);
+  checkIothread(config, device);
+}
+
+function checkNet(
+  config: Config,
+  device: DeviceOf<"virtio-net-device">,
+  netdevUsers: BackendUsers,
+): void {
+  const { id, netdev } = device;
+  const option = `-netdev tap,id=${netdev},ifname=NAME`;
+  mustExist(`The device '${id}'`, "netdev", option, netdev, config.netdevs);
+  netdevUsers.add(netdev, id);
+  checkMacAddress(id, device.mac);
+  checkIothread(config, device);
 }
 
 /** Bytes a second (guidebook 2.8). */
@@ -86,11 +120,15 @@ function checkBootOrder(devices: readonly DeviceConfig[]): void {
 
 /** Throws a UserError for the first thing of the devices that does not fit together. */
 export function checkDevices(config: Config): void {
-  const driveUsers = new Map<string, string>();
+  const driveUsers = new BackendUsers("drive");
+  const netdevUsers = new BackendUsers("netdev");
   for (const device of config.devices) {
     switch (device.driver) {
       case "virtio-blk-device":
         checkBlk(config, device, driveUsers);
+        break;
+      case "virtio-net-device":
+        checkNet(config, device, netdevUsers);
         break;
       case "virtio-rng-device":
         checkRng(config, device);

@@ -22,6 +22,7 @@ pub const ModelKind = enum(u32) {
     virtio_blk = 5,
     virtio_rng = 6,
     virtio_balloon = 7,
+    virtio_net = 8,
 };
 
 pub const Model = union(enum) {

@@ -4,6 +4,7 @@
 const balloon = @import("../devices/virtio/balloon.zig");
 const blk = @import("../devices/virtio/blk.zig");
 const rng = @import("../devices/virtio/rng.zig");
+const net = @import("../devices/virtio/net.zig");
 const Device = @import("device.zig").Device;
 const Job = @import("../io/engine.zig").Job;
 
@@ -19,6 +20,7 @@ pub const Model = union(enum) {
     blk: *blk.Block,
     rng: *rng.Rng,
     balloon: *balloon.Balloon,
+    net: *net.Net,
 
     pub fn identity(self: Model) Identity {
         return switch (self) {

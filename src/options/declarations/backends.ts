@@ -74,24 +74,46 @@ const netdevKeys = {
   queues: { type: integer(1, 16), help: "pairs of queues", default: 1 },
 } as const satisfies Keys;
 
-const netdevVariants = {
+const interfaceName = {
+  kind: "pattern",
+  placeholder: "NAME",
+  pattern: /^[^\s/:]{1,15}$/,
+  expected: "the name of an interface, 1 to 15 characters",
+} as const;
+
+export const netdevVariants = {
   tap: {
     help: "a tap interface of the host",
     keys: {
       ...netdevKeys,
-      ifname: { type: text("NAME", 15), help: "the interface" },
+      ifname: { type: interfaceName, help: "the interface" },
       fd: { type: integer(0, 0x7fff_ffff), help: "descriptor of an opened tap" },
       fds: { type: descriptorList, help: "one descriptor a pair of queues" },
-      vhost: { type: boolean, help: "data path in the host kernel", default: false },
-      vhostfd: { type: integer(0, 0x7fff_ffff), help: "descriptor of /dev/vhost-net" },
-      vhostfds: { type: descriptorList, help: "one descriptor a pair of queues" },
-      path: { type: path, help: "character device of a macvtap" },
-      macnat: { type: boolean, help: "translate hardware addresses", default: false },
+      vhost: {
+        type: boolean,
+        help: "data path in the host kernel",
+        default: false,
+        supportedValues: [false],
+      },
+      vhostfd: {
+        type: integer(0, 0x7fff_ffff),
+        help: "descriptor of /dev/vhost-net",
+        supported: false,
+      },
+      vhostfds: { type: descriptorList, help: "one descriptor a pair of queues", supported: false },
+      path: { type: path, help: "character device of a macvtap", supported: false },
+      macnat: {
+        type: boolean,
+        help: "translate hardware addresses",
+        default: false,
+        supportedValues: [false],
+      },
     },
   },
   "vhost-user": {
     help: "a data path in another process",
     keys: { ...netdevKeys, chardev: { type: id, help: "socket to it", required: true } },
+    supported: false,
   },
 } as const satisfies Variants;
 
@@ -146,7 +168,6 @@ export const backendOptions: readonly OptionSchema[] = [
     shape: "variants",
     selector: "type",
     variants: netdevVariants,
-    supported: false,
   },
   {
     name: "chardev",

@@ -22,6 +22,7 @@ const Status = blk_request.Status;
 
 const queue_count_max = 32;
 const queue_size_min = 4;
+const queue_size_max = 1024;
 /// How often the kernel may say "try again" to one request.
 const retry_count_max = 8;
 
@@ -97,7 +98,7 @@ pub const Block = struct {
     fn check(params: *const Params) errors.CoreError!void {
         if (params.queue_count == 0 or params.queue_count > queue_count_max) return error.Invalid;
         const size = params.queue_size;
-        if (size < queue_size_min or size > limits.queue_size_max) return error.Invalid;
+        if (size < queue_size_min or size > queue_size_max) return error.Invalid;
         if (!std.math.isPowerOfTwo(size)) return error.Invalid;
         if (params.capacity_bytes > std.math.maxInt(i64)) return error.Invalid;
     }

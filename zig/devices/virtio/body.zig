@@ -8,14 +8,16 @@ const Model = @import("../../virtio/model.zig").Model;
 const blk_config = @import("blk_config.zig");
 const balloon = @import("balloon.zig");
 const blk = @import("blk.zig");
+const net = @import("net.zig");
 const rng = @import("rng.zig");
 
-pub const Kind = enum { blk, rng, balloon };
+pub const Kind = enum { blk, rng, balloon, net };
 
 pub const Body = union(Kind) {
     blk: blk.Block,
     rng: rng.Rng,
     balloon: balloon.Balloon,
+    net: net.Net,
 
     pub const Options = struct {
         kind: Kind,
@@ -46,6 +48,11 @@ pub const Body = union(Kind) {
                 self.* = .{ .balloon = undefined };
                 self.balloon.init(try paramsOf(balloon.Params, options.details));
             },
+            .net => {
+                self.* = .{ .net = undefined };
+                const params = try paramsOf(net.Params, options.details);
+                try self.net.init(params, options.loop);
+            },
         }
     }
 
@@ -61,9 +68,9 @@ pub const Body = union(Kind) {
     /// Requests that the host failed so far.
     pub fn errorCounters(self: *const Body) ErrorCounters {
         return switch (self.*) {
-            .blk => |*block| .{
-                .count = block.counters.error_count,
-                .last_errno = block.counters.last_errno,
+            inline .blk, .net => |*held| .{
+                .count = held.counters.error_count,
+                .last_errno = held.counters.last_errno,
             },
             inline .rng, .balloon => |*held| .{
                 .count = held.error_count,
@@ -78,6 +85,7 @@ pub const Body = union(Kind) {
             .blk => |*block| .{ .blk = block },
             .rng => |*source| .{ .rng = source },
             .balloon => |*held| .{ .balloon = held },
+            .net => |*net_model| .{ .net = net_model },
         };
     }
 };

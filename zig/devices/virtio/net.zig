@@ -1,0 +1,437 @@
+//! virtio-net (virtio 1.2, section 5.1): moves frames between the queues and a tap, each with one
+//! system call straight from or to the guest's buffers. Nothing is in flight between two calls.
+
+const std = @import("std");
+const linux = std.os.linux;
+const chain = @import("../../virtio/chain.zig");
+const errors = @import("../../errors.zig");
+const limits = @import("../../limits.zig");
+const loop_module = @import("../../io/loop.zig");
+const model = @import("../../virtio/model.zig");
+const net_config = @import("net_config.zig");
+const net_control = @import("net_control.zig");
+const net_filter = @import("net_filter.zig");
+const net_receive = @import("net_receive.zig");
+const system = @import("../../kernel/system.zig");
+const tap = @import("../../kernel/tap.zig");
+const Device = @import("../../virtio/device.zig").Device;
+
+pub const Params = net_config.Params;
+
+/// UIO_MAXIOV of the kernel.
+const piece_count_max = 1024;
+
+pub const Counters = struct {
+    received_count: u64 = 0,
+    sent_count: u64 = 0,
+    /// Frames that the guest does not want, or has no buffer long enough for.
+    skipped_count: u64 = 0,
+    /// Frames from the guest that the tap did not take.
+    dropped_count: u64 = 0,
+    /// Failures of the host, and why the last one.
+    error_count: u64 = 0,
+    last_errno: i32 = 0,
+};
+
+/// A tap queue with its receive queue (2 * index) and its send queue (one more).
+const Pair = struct {
+    net: *Net,
+    index: u16,
+    source: loop_module.Source,
+    /// The guest has buffers for frames.
+    wants_input: bool = false,
+    /// The tap is full: the next frame waits in the send queue.
+    wants_output: bool = false,
+    /// Null until a driver wants something of the tap.
+    watched: ?loop_module.Interest = null,
+    /// The interface does not exist any more.
+    gone: bool = false,
+    attached: bool = true,
+
+    /// Has the loop watch for what is wanted. Loop thread.
+    fn watch(self: *Pair) void {
+        if (self.gone) return;
+        const interest: loop_module.Interest = if (self.wants_input)
+            (if (self.wants_output) .both else .readable)
+        else
+            (if (self.wants_output) .writable else .none);
+        if (self.watched) |watched| {
+            if (interest == watched) return;
+            self.watched = interest;
+            return self.net.loop.modify(&self.source, interest);
+        }
+        var failure: errors.Failure = .{};
+        self.net.loop.add(&self.source, interest, &failure) catch
+            return self.net.hostFailed(failure.errno);
+        self.watched = interest;
+    }
+};
+
+pub const Net = struct {
+    /// Set by the device that carries this model.
+    device: *Device = undefined,
+    params: Params,
+    loop: *loop_module.Loop,
+    /// Guarded, like all below, by the device's work lock.
+    pairs: [net_config.pair_count_max]Pair = undefined,
+    /// Pairs that the driver uses.
+    active_count: u16 = 1,
+    /// The tap knows what this driver negotiated. Its calls are the loop thread's alone.
+    configured: bool = false,
+    features: u64 = 0,
+    filter: net_filter.Filter = .{},
+    /// Little endian in the low six bytes; config space reads it without the lock.
+    mac: std.atomic.Value(u64),
+    link_up: std.atomic.Value(bool) = .init(true),
+    /// Queues with used chains that the guest has not been told of.
+    touched: u64 = 0,
+    pieces: [piece_count_max]chain.Iovec = undefined,
+    gathered: net_receive.Gathered = .{},
+    counters: Counters = .{},
+
+    /// `self` stays at one address until `deinit`, and the descriptors open. Error: Invalid.
+    pub fn init(
+        self: *Net,
+        params: Params,
+        loop: *loop_module.Loop,
+    ) error{Invalid}!void {
+        if (params.pair_count == 0) return error.Invalid;
+        if (params.pair_count > net_config.pair_count_max) return error.Invalid;
+        const size = params.queue_size;
+        if (size < net_config.queue_size_min or size > limits.queue_size_max) return error.Invalid;
+        if (!std.math.isPowerOfTwo(size)) return error.Invalid;
+        self.* = .{ .params = params, .loop = loop, .mac = .init(addressBits(params.mac)) };
+        for (self.pairs[0..params.pair_count], 0..) |*pair, index| {
+            pair.* = .{ .net = self, .index = @intCast(index), .source = .{
+                .fd = params.fd(index),
+                .context = pair,
+                .handler = handleTap,
+            } };
+        }
+    }
+
+    /// After the device that carries it is gone. Not on the loop's thread.
+    pub fn deinit(self: *Net) void {
+        for (self.pairs[0..self.params.pair_count]) |*pair| {
+            if (pair.watched != null and !pair.gone) self.loop.remove(&pair.source);
+        }
+    }
+
+    pub fn identity(self: *const Net) model.Identity {
+        return .{
+            .device_id = 1,
+            .features = net_config.offeredFeatures(&self.params),
+            .queue_count = self.params.queueCount(),
+            .queue_size_max = @intCast(self.params.queue_size),
+        };
+    }
+
+    pub fn activate(self: *Net, features: u64) void {
+        self.features = features;
+        self.configured = false;
+        self.filter.by_vlan = features & net_config.feature_control_vlan != 0;
+    }
+
+    pub fn readConfig(self: *const Net, offset: usize, data: []u8) void {
+        const bits = self.mac.load(.acquire);
+        const config: net_config.Config = .{
+            .mac = std.mem.asBytes(&std.mem.nativeToLittle(u64, bits))[0..6].*,
+            .status = if (self.link_up.load(.acquire)) net_config.status_link_up else 0,
+            .pair_count_max = @intCast(self.params.pair_count),
+        };
+        const bytes = std.mem.asBytes(&config);
+        if (offset >= bytes.len) return;
+        const size = @min(data.len, bytes.len - offset);
+        @memcpy(data[0..size], bytes[offset..][0..size]);
+    }
+
+    /// The address is changed by the control queue; nothing here can be written (5.1.4.2).
+    pub fn writeConfig(_: *Net, _: usize, _: []const u8) void {}
+
+    pub fn notify(self: *Net, queue_index: u16) void {
+        if (!self.configured) self.configure();
+        const pair_index = queue_index / 2;
+        if (pair_index == self.params.pair_count) return self.control(queue_index);
+        if (pair_index >= self.active_count) return;
+        const pair = &self.pairs[pair_index];
+        if (queue_index % 2 == 1) {
+            if (!pair.wants_output) self.send(pair);
+        } else {
+            self.device.queues[queue_index].disableNotifications();
+            pair.wants_input = true;
+        }
+        pair.watch();
+    }
+
+    /// Tells the tap what this driver takes. Loop thread.
+    fn configure(self: *Net) void {
+        self.configured = true;
+        _ = self.attachQueues();
+        if (!self.params.has(net_config.flag_offload)) return;
+        for (self.pairs[0..self.params.pair_count]) |*pair| {
+            const errno = tap.setOffload(pair.source.fd, net_config.offloads(self.features));
+            if (errno != 0 and !pair.gone) self.hostFailed(errno);
+        }
+    }
+
+    /// Has the interface use the active pairs' queues and no others; false when it does not.
+    fn attachQueues(self: *Net) bool {
+        if (!self.params.has(net_config.flag_tap_queues)) return true;
+        for (self.pairs[0..self.params.pair_count]) |*pair| {
+            const wanted = pair.index < self.active_count;
+            if (pair.attached == wanted or pair.gone) continue;
+            const errno = tap.setQueue(pair.source.fd, if (wanted) .attached else .detached);
+            if (errno != 0) {
+                self.hostFailed(errno);
+                return false;
+            }
+            pair.attached = wanted;
+        }
+        return true;
+    }
+
+    fn hostFailed(self: *Net, errno: i32) void {
+        self.counters.error_count += 1;
+        // One line in the log for a run of the same failure.
+        if (self.counters.last_errno == errno) return;
+        self.counters.last_errno = errno;
+        self.device.tellHost();
+    }
+
+    fn send(self: *Net, pair: *Pair) void {
+        const queue_index = 2 * pair.index + 1;
+        const queue = &self.device.queues[queue_index];
+        var rest: u32 = limits.net_frame_count_max;
+        for (0..limits.queue_pass_count_max) |_| {
+            queue.disableNotifications();
+            while (rest != 0) : (rest -= 1) {
+                const popped = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
+                const head = popped orelse break;
+                switch (self.sendFrame(pair, head)) {
+                    .done => queue.push(head, 0),
+                    .full => {
+                        queue.unpop(1);
+                        pair.wants_output = true;
+                        return;
+                    },
+                    .broken => return,
+                }
+                self.touch(queue_index);
+            }
+            if (rest == 0) break;
+            if (!queue.enableNotifications()) return;
+        }
+        // Other devices of the loop get their turn first.
+        self.device.kick(queue_index);
+    }
+
+    const Sending = enum { done, full, broken };
+
+    fn sendFrame(self: *Net, pair: *Pair, head: u16) Sending {
+        const queue = &self.device.queues[2 * pair.index + 1];
+        const found = chain.collect(queue, self.device.memory, head, &self.pieces) catch |err| {
+            self.device.fail(.{ .chain = err });
+            return .broken;
+        };
+        if (found.readable_length < tap.header_size) {
+            self.device.fail(.request_layout);
+            return .broken;
+        }
+        const pieces = found.readable;
+        // An offset of -1 means none: the filter of this thread allows no writev beside.
+        const raw = linux.pwritev2(pair.source.fd, @ptrCast(pieces.ptr), pieces.len, -1, 0);
+        const answer = system.result(raw);
+        switch (answer.errno) {
+            0 => self.counters.sent_count += 1,
+            system.EAGAIN => return .full,
+            else => |errno| {
+                self.counters.dropped_count += 1;
+                if (!isFrameLoss(errno)) self.hostFailed(errno);
+            },
+        }
+        return .done;
+    }
+
+    fn receive(self: *Net, pair: *Pair) void {
+        const queue_index = 2 * pair.index;
+        const queue = &self.device.queues[queue_index];
+        const gathered = &self.gathered;
+        defer gathered.giveBack(self.device, queue_index);
+        const mergeable = self.features & net_config.feature_mergeable != 0;
+        const size: u64 = if (mergeable) net_receive.frame_size_max else 1;
+        for (0..limits.net_frame_count_max) |_| {
+            if (!gathered.fill(self.device, queue_index, size)) return;
+            if (gathered.room == 0) {
+                if (queue.enableNotifications()) {
+                    queue.disableNotifications();
+                    continue;
+                }
+                pair.wants_input = false;
+                return;
+            }
+            if (!self.receiveFrame(pair)) return;
+        }
+    }
+
+    /// False when the tap has no frame.
+    fn receiveFrame(self: *Net, pair: *Pair) bool {
+        const gathered = &self.gathered;
+        const pieces = gathered.target();
+        const answer = system.result(linux.preadv2(pair.source.fd, pieces.ptr, pieces.len, -1, 0));
+        if (answer.errno == system.EAGAIN) return false;
+        if (!answer.ok()) {
+            self.hostFailed(answer.errno);
+            return false;
+        }
+        if (!self.isWanted(answer.value)) {
+            self.counters.skipped_count += 1;
+            return true;
+        }
+        gathered.deliver(self.device, 2 * pair.index, answer.value);
+        self.counters.received_count += 1;
+        self.touch(2 * pair.index);
+        return true;
+    }
+
+    fn isWanted(self: *const Net, size: u64) bool {
+        if (size > self.gathered.room) return false;
+        if (size < tap.header_size + net_filter.frame_size_min) return false;
+        var bytes: [net_filter.look_size]u8 = undefined;
+        const frame = self.gathered.look(&bytes, size);
+        return self.filter.accepts(frame, bitsAddress(self.mac.load(.monotonic)));
+    }
+
+    fn control(self: *Net, queue_index: u16) void {
+        const queue = &self.device.queues[queue_index];
+        for (0..limits.queue_pass_count_max) |_| {
+            queue.disableNotifications();
+            for (0..queue.state.size) |_| {
+                const popped = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
+                const head = popped orelse break;
+                const found = chain.collect(queue, self.device.memory, head, &self.pieces) catch |err|
+                    return self.device.fail(.{ .chain = err });
+                if (found.readable_length < net_control.header_size or found.writable_length == 0) {
+                    return self.device.fail(.request_layout);
+                }
+                const answer = self.command(found.readable);
+                _ = chain.copyTo(found.writable, &.{@backingInt(answer)});
+                queue.push(head, 1);
+                self.touch(queue_index);
+            }
+            if (!queue.enableNotifications()) return;
+        }
+        self.device.kick(queue_index);
+    }
+
+    fn command(self: *Net, request: []chain.Iovec) net_control.Answer {
+        switch (net_control.execute(&self.filter, request)) {
+            .none => return .ok,
+            .refused => return .refused,
+            .address => |address| {
+                self.mac.store(addressBits(address), .release);
+                return .ok;
+            },
+            .pair_count => |count| return if (self.setPairs(count)) .ok else .refused,
+        }
+    }
+
+    fn setPairs(self: *Net, count: u16) bool {
+        if (self.features & net_config.feature_multi_queue == 0) return false;
+        if (count == 0 or count > self.params.pair_count) return false;
+        const before = self.active_count;
+        self.active_count = count;
+        if (!self.attachQueues()) {
+            self.active_count = before;
+            _ = self.attachQueues();
+            return false;
+        }
+        for (self.pairs[0..self.params.pair_count]) |*pair| {
+            if (pair.index >= count) {
+                pair.wants_input = false;
+                pair.wants_output = false;
+            }
+            pair.watch();
+        }
+        self.device.kickAll();
+        return true;
+    }
+
+    fn touch(self: *Net, queue_index: u16) void {
+        self.touched |= @as(u64, 1) << @intCast(queue_index);
+    }
+
+    pub fn endBatch(self: *Net) void {
+        while (self.touched != 0) {
+            const index: u16 = @ctz(self.touched);
+            self.touched &= self.touched - 1;
+            if (self.device.queues[index].publish()) self.device.interruptQueue(index);
+        }
+    }
+
+    /// See `Model.drain`. Nothing is in flight; a reset forgets what the driver has said.
+    pub fn drain(self: *Net, mode: model.DrainMode) void {
+        if (mode == .finish) return self.endBatch();
+        self.touched = 0;
+        self.active_count = 1;
+        self.filter = .{};
+        self.mac.store(addressBits(self.params.mac), .release);
+        for (self.pairs[0..self.params.pair_count]) |*pair| {
+            pair.wants_input = false;
+            pair.wants_output = false;
+        }
+    }
+
+    /// The interface was removed: its descriptor stays ready for ever and is watched no more.
+    fn lose(self: *Net, pair: *Pair) void {
+        self.loop.removeFromHandler(&pair.source);
+        pair.gone = true;
+        self.hostFailed(errno_no_device);
+        self.link_up.store(false, .release);
+        self.device.configChanged();
+    }
+
+    fn handleTap(context: *anyopaque, ready: loop_module.Readiness) void {
+        const pair: *Pair = @ptrCast(@alignCast(context));
+        const self = pair.net;
+        self.device.work.lock();
+        defer self.device.work.unlock();
+        if (ready.hung_up) return self.lose(pair);
+        if (ready.writable and pair.wants_output) {
+            pair.wants_output = false;
+            if (self.device.runnable(2 * pair.index + 1)) self.send(pair);
+        }
+        if (ready.readable and pair.wants_input) {
+            if (self.device.runnable(2 * pair.index)) {
+                self.receive(pair);
+            } else pair.wants_input = false;
+        }
+        pair.watch();
+    }
+};
+
+const errno_no_device = 19;
+
+/// One frame is lost and the next may pass: the interface is down, memory is short, or the guest's
+/// header or length makes no sense.
+fn isFrameLoss(errno: i32) bool {
+    return switch (errno) {
+        system.EIO, system.EINVAL, system.ENOMEM, system.EINTR => true,
+        errno_no_buffers, errno_message_size => true,
+        else => false,
+    };
+}
+
+const errno_no_buffers = 105;
+const errno_message_size = 90;
+
+fn addressBits(address: net_config.Address) u64 {
+    var bytes: [8]u8 = @splat(0);
+    bytes[0..net_config.address_size].* = address;
+    return std.mem.readInt(u64, &bytes, .little);
+}
+
+fn bitsAddress(bits: u64) net_config.Address {
+    var bytes: [8]u8 = undefined;
+    std.mem.writeInt(u64, &bytes, bits, .little);
+    return bytes[0..net_config.address_size].*;
+}
