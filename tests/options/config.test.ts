@@ -43,6 +43,7 @@ test("a kernel alone gives a microvm with every default", () => {
     numa: undefined,
     boot: { kernelPath: "vmlinux", initrdPath: undefined, commandLine: "" },
     drives: [],
+    netdevs: [],
     devices: [],
     iothreads: [],
     randomSources: [],

@@ -8,6 +8,9 @@ import type { VirtioModel } from "../../support/virtio_model.ts";
 import type { TransportKind } from "../../support/virtio_transport.ts";
 
 export const MODELS: readonly VirtioModel[] = [blkModel, rngModel, balloonModel];
+import { netModel } from "../../support/net_model.ts";
+
+export const MODELS: readonly VirtioModel[] = [blkModel, netModel];
 
 export const TRANSPORTS: readonly TransportKind[] = [
   { name: "mmio", attach: (machine, description) => new MmioTransport(machine, description) },
