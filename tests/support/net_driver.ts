@@ -53,6 +53,8 @@ export interface ReceivedFrame {
 
 export class NetDriver extends VirtioDriver {
   readonly #buffers = new Map<string, GuestBuffer>();
+  /** Filled buffers that are not yet looked at, by queue. */
+  readonly #filled = new Map<number, Uint8Array[]>();
 
   /** Gives the device buffers to receive into. */
   offerBuffers(count: number, size: number, queue = RECEIVE): void {
@@ -67,18 +69,21 @@ export class NetDriver extends VirtioDriver {
 
   /** Waits for a frame, put together from its buffers. */
   async receive(queue = RECEIVE): Promise<ReceivedFrame> {
-    const parts: Uint8Array[] = [];
+    const filled = this.#filled.get(queue) ?? [];
+    this.#filled.set(queue, filled);
     const take = () => {
       for (const { head, length } of this.queue(queue).takeUsed()) {
         const buffer = this.#buffers.get(`${queue}.${head}`);
         if (buffer === undefined) throw new Error(`no buffer has the head ${head}`);
-        parts.push(this.ram.read({ address: buffer.address, length }));
+        filled.push(this.ram.read({ address: buffer.address, length }));
       }
-      return parts.length > 0;
+      return filled.length > 0;
     };
     await until("a frame for the guest", take);
+    const first = filled[0] ?? new Uint8Array(HEADER_SIZE);
+    const bufferCount = new DataView(first.buffer).getUint16(HEADER_SIZE - 2, true);
+    const parts = filled.splice(0, bufferCount);
     const bytes = Uint8Array.from(parts.flatMap((part) => [...part]));
-    const bufferCount = new DataView(bytes.buffer).getUint16(HEADER_SIZE - 2, true);
     const [header, frame] = [bytes.slice(0, HEADER_SIZE), bytes.slice(HEADER_SIZE)];
     if (parts.length !== bufferCount) throw new Error(`${parts.length} buffers for ${bufferCount}`);
     return { header, frame, bufferCount };
