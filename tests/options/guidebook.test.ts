@@ -58,16 +58,19 @@ const understood = [
   "-qmp unix:/qmp,server,nowait",
   "-overcommit mem-lock=off -uuid 1-2-3 -no-user-config -nodefaults -sandbox on -msg timestamp=on",
   "-rtc base=utc -no-shutdown -nographic -realtime mlock=off -display none -usb -boot strict=on",
+  "-netdev tap,id=net0,ifname=tap0",
+  "-netdev tap,id=net0,fd=20 -device virtio-net-device,id=net0,netdev=net0",
+  "-netdev tap,id=net0,fds=20:21,queues=2 -device virtio-net-device,netdev=net0,mq=on",
+  "-netdev tap,id=n,ifname=tap0 -device virtio-net-device,id=x,netdev=n,mac=52:54:00:00:00:01",
+  "-object iothread,id=io1 -netdev tap,id=n,fd=3 -device virtio-net-device,netdev=n,iothread=io1",
 ];
 
 const later = [
   "-global pcie-root-port.fast-unplug=1",
   "-smbios type=1,manufacturer=m,product=p,uuid=u",
   "-chardev socket,id=c,path=/s -device vhost-user-blk-device,id=blk1,chardev=c,num-queues=4",
-  "-netdev tap,id=net0,ifname=tap0 -device virtio-net-device,id=net0,netdev=net0,mac=m",
   "-netdev tap,id=net0,ifname=tap0,vhost=on,vhostfd=3",
   "-netdev vhost-user,id=net0,chardev=c",
-  "-device virtio-net-device,id=net0,netdev=net0,iothread=io1",
   "-device virtio-serial-device,id=virtio-serial0",
   "-device virtio-serial-device",
   "-device virtconsole,id=console_id,chardev=virtioconsole1,nr=0",

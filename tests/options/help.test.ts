@@ -35,7 +35,7 @@ test.each(["-version", "-V"])("%s prints the version", (line) => {
 test("help says what this build does not have yet", () => {
   const line = printed("-help")
     .split("\n")
-    .find((row) => row.includes("-netdev"));
+    .find((row) => row.includes("-cameradev"));
   expect(line).toContain("[not supported yet by this build]");
 });
 
