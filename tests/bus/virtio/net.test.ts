@@ -124,7 +124,7 @@ test("leaves frames with the tap until there are buffers, and keeps their order"
   await until("notifications wanted", () => driver.queue(RECEIVE).deviceWantsNotification());
 });
 
-test("leaves frames with the guest while the tap is full, and sends them in order after", async () => {
+test("leaves frames with the guest while the tap is full, and sends them after that", async () => {
   using bench = new NetBench({ features: FEATURE.eventIndex });
   const { driver, wire } = bench;
   const count = 200;

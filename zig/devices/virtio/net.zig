@@ -15,6 +15,7 @@ const net_receive = @import("net_receive.zig");
 const system = @import("../../kernel/system.zig");
 const tap = @import("../../kernel/tap.zig");
 const Device = @import("../../virtio/device.zig").Device;
+const Queue = @import("../../virtio/device.zig").Queue;
 
 pub const Params = net_config.Params;
 
@@ -210,7 +211,7 @@ pub const Net = struct {
                 switch (self.sendFrame(pair, head)) {
                     .done => queue.push(head, 0),
                     .full => {
-                        queue.unpop(1);
+                        queue.putBack(1);
                         pair.wants_output = true;
                         return;
                     },
@@ -308,19 +309,29 @@ pub const Net = struct {
             for (0..queue.state.size) |_| {
                 const popped = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
                 const head = popped orelse break;
-                const found = chain.collect(queue, self.device.memory, head, &self.pieces) catch |err|
-                    return self.device.fail(.{ .chain = err });
-                if (found.readable_length < net_control.header_size or found.writable_length == 0) {
-                    return self.device.fail(.request_layout);
-                }
-                const answer = self.command(found.readable);
-                _ = chain.copyTo(found.writable, &.{@backingInt(answer)});
-                queue.push(head, 1);
+                if (!self.runCommand(queue, head)) return;
                 self.touch(queue_index);
             }
             if (!queue.enableNotifications()) return;
         }
         self.device.kick(queue_index);
+    }
+
+    /// False when the chain is not that of a command.
+    fn runCommand(self: *Net, queue: *Queue, head: u16) bool {
+        const memory = self.device.memory;
+        const found = chain.collect(queue, memory, head, &self.pieces) catch |err| {
+            self.device.fail(.{ .chain = err });
+            return false;
+        };
+        if (found.readable_length < net_control.header_size or found.writable_length == 0) {
+            self.device.fail(.request_layout);
+            return false;
+        }
+        const answer = self.command(found.readable);
+        _ = chain.copyTo(found.writable, &.{@backingInt(answer)});
+        queue.push(head, 1);
+        return true;
     }
 
     fn command(self: *Net, request: []chain.Iovec) net_control.Answer {

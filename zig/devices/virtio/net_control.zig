@@ -126,7 +126,11 @@ fn readTable(tables: *Filter.Tables, reader: *Reader) ?bool {
 fn changeVlan(filter: *Filter, command: u8, reader: *Reader) bool {
     const value = reader.take(2) orelse return false;
     const vlan = std.mem.readInt(u16, &value, .little);
-    if (vlan >= net_filter.vlan_count or command > vlan_remove) return false;
-    filter.setVlan(@intCast(vlan), command == vlan_add);
+    if (vlan >= net_filter.vlan_count) return false;
+    switch (command) {
+        vlan_add => filter.addVlan(@intCast(vlan)),
+        vlan_remove => filter.removeVlan(@intCast(vlan)),
+        else => return false,
+    }
     return true;
 }

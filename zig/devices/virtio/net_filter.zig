@@ -7,7 +7,7 @@ const net_config = @import("net_config.zig");
 const Address = net_config.Address;
 
 /// Addresses that both tables hold together.
-pub const address_count_max = 64;
+const address_count_max = 64;
 pub const vlan_count = 4096;
 /// Bytes of a frame that decide: addresses, type, VLAN tag.
 pub const look_size = 16;
@@ -42,15 +42,17 @@ pub const Filter = struct {
             return self.addresses[0..self.unicast_count];
         }
 
-        pub fn multicast(self: *const Tables) []const Address {
+        fn multicast(self: *const Tables) []const Address {
             return self.addresses[self.unicast_count..self.count];
         }
     };
 
-    pub fn setVlan(self: *Filter, vlan: u12, wanted: bool) void {
-        const bit = @as(u8, 1) << @intCast(vlan % 8);
-        const byte = &self.vlans[vlan / 8];
-        byte.* = if (wanted) byte.* | bit else byte.* & ~bit;
+    pub fn addVlan(self: *Filter, vlan: u12) void {
+        self.vlans[vlan / 8] |= vlanBit(vlan);
+    }
+
+    pub fn removeVlan(self: *Filter, vlan: u12) void {
+        self.vlans[vlan / 8] &= ~vlanBit(vlan);
     }
 
     /// `frame` is the beginning of a frame, at least `frame_size_min` bytes of it.
@@ -73,10 +75,14 @@ pub const Filter = struct {
     fn acceptsVlan(self: *const Filter, frame: []const u8) bool {
         if (std.mem.readInt(u16, frame[12..14], .big) != type_vlan) return true;
         if (frame.len < look_size) return false;
-        const vlan = std.mem.readInt(u16, frame[14..16], .big) % vlan_count;
-        return self.vlans[vlan / 8] >> @intCast(vlan % 8) & 1 != 0;
+        const vlan: u12 = @truncate(std.mem.readInt(u16, frame[14..16], .big));
+        return self.vlans[vlan / 8] & vlanBit(vlan) != 0;
     }
 };
+
+fn vlanBit(vlan: u12) u8 {
+    return @as(u8, 1) << @intCast(vlan % 8);
+}
 
 fn contains(table: []const Address, target: Address) bool {
     for (table) |address| {

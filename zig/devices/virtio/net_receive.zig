@@ -4,6 +4,7 @@
 const std = @import("std");
 const chain_module = @import("../../virtio/chain.zig");
 const Device = @import("../../virtio/device.zig").Device;
+const Fault = @import("../../virtio/device.zig").Fault;
 const net_filter = @import("net_filter.zig");
 const tap = @import("../../kernel/tap.zig");
 
@@ -49,7 +50,7 @@ pub const Gathered = struct {
         return true;
     }
 
-    fn broken(device: *Device, fault: @import("../../virtio/device.zig").Fault) bool {
+    fn broken(device: *Device, fault: Fault) bool {
         device.fail(fault);
         return false;
     }
