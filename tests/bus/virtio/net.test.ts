@@ -151,10 +151,10 @@ test("passes what the guest wants and no more", async () => {
   const passes = async (target: string): Promise<boolean> => {
     wire.send(withHeader(frameTo(target, 60, 7)));
     wire.send(withHeader(frameTo(BROADCAST, 60, 9)));
-    const { frame } = await driver.receive();
-    if (frame[20] === 29) return false;
-    await driver.receive();
-    return true;
+    const marks: (number | undefined)[] = [];
+    do marks.push((await driver.receive()).frame[20]);
+    while (marks.at(-1) !== 20 + 9);
+    return marks.includes(20 + 7);
   };
   expect(await passes(OTHER_MAC)).toBe(true);
   expect(await driver.command([0, 0, 0])).toBe(0);
