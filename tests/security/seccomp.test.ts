@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { EngineKind } from "../../src/core/abi.gen.ts";
 import {
   BUILD_TIMEOUT_MS,
   buildProbe,
@@ -10,6 +11,7 @@ import {
   probe,
   removeTemporaryFiles,
   runChild,
+  runDiskChild,
   startMachine,
 } from "./seccomp_probe.ts";
 
@@ -93,6 +95,15 @@ test("collections, compiler tiers and ten thousand requests survive", async () =
   const ending = await runChild("endure");
   expect(ending).toEqual({ code: 0, stdout: "answered 10000\n", stderr: "" });
 }, 120_000);
+
+test.each(Object.entries(EngineKind))(
+  "a disk with the engine %s works",
+  async (_, engine) => {
+    const ending = await runDiskChild(engine);
+    expect(ending).toEqual({ code: 0, stdout: "statuses 0 0 0 0 0, byte 9\n", stderr: "" });
+  },
+  60_000,
+);
 
 /** Name of each thread of a process with its number of filters. */
 function filterCounts(pid: number): [name: string, filters: number][] {

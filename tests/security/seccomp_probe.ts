@@ -78,6 +78,13 @@ export async function runChild(action: string): Promise<Ending> {
   return { code, stdout: new TextDecoder().decode(stdout), stderr };
 }
 
+/** Uses a disk of each kind of request under the filters. */
+export async function runDiskChild(engine: number): Promise<Ending> {
+  const path = join(import.meta.dir, "seccomp_disk_child.ts");
+  const { code, stdout, stderr } = await tryCommand([process.execPath, path, String(engine)]);
+  return { code, stdout: new TextDecoder().decode(stdout), stderr };
+}
+
 /** "A" to the serial port, then nothing but spinning. */
 const SPINNING_CODE = [0x66, 0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee, 0xf3, 0x90, 0xeb, 0xfc];
 const CODE_OFFSET = 0x1000;
