@@ -59,6 +59,18 @@ describe.skipIf(!hasKvm)("accesses", () => {
   });
 });
 
+describe.skipIf(!hasKvm)("the machine", () => {
+  test("knows what its KVM can do, and keeps real time, which nobody moves", () => {
+    using machine = new KvmMachine();
+    const { vcpuCountMax, memorySlotCount } = machine.core.capabilities();
+    expect(vcpuCountMax).toBeGreaterThan(0);
+    expect(memorySlotCount).toBeGreaterThan(0);
+    const now = machine.core.clockNow();
+    expect(() => machine.core.moveClock(now + 1e9)).toThrow("clock_move failed: unsupported");
+    expect(machine.core.clockNow()).toBeWithin(now, now + 1e9);
+  });
+});
+
 describe.skipIf(!hasKvm)("ends", () => {
   const ends: [string, Uint8Array, ParkReason][] = [
     ["the keyboard controller's reset", payload(writePort(0x64, 0xfe)), ParkReason.reset],

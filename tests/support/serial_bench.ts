@@ -25,7 +25,13 @@ export const UART = {
 
 const LINE_STATUS = { dataReady: 0x01, empty: 0x60 } as const;
 
-type Backend = "none" | "file" | "socket" | "pty" | { readonly input: string };
+type Backend = "none" | "file" | "socket" | "pty" | InputFile;
+
+/** Standard input that comes from a file, or with escapes as from a terminal. */
+interface InputFile {
+  readonly input: string;
+  readonly escape?: 0 | 1;
+}
 
 export class SerialBench implements Disposable {
   readonly folder = new TemporaryFolder();
@@ -56,7 +62,7 @@ export class SerialBench implements Disposable {
         return this.#openConfigured({ id: "c", ...socket });
       }
       default:
-        return this.#openInput(backend.input);
+        return this.#openInput(backend);
     }
   }
 
@@ -67,13 +73,17 @@ export class SerialBench implements Disposable {
     return chardev.index;
   }
 
-  /** Standard input that comes from a file. */
-  #openInput(text: string): number {
+  #openInput(file: InputFile): number {
     const path = this.folder.file("serial.in");
-    writeFileSync(path, text);
+    writeFileSync(path, file.input);
     const inputFd = openSync(path, "r");
     this.machine.onClose(() => closeSync(inputFd));
-    return this.machine.core.createChardev({ inputFd, outputFd: -1, listenFd: -1, escape: 0 });
+    return this.machine.core.createChardev({
+      inputFd,
+      outputFd: -1,
+      listenFd: -1,
+      escape: file.escape ?? 0,
+    });
   }
 
   get ptyPath(): string {

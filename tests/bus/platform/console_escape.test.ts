@@ -1,0 +1,34 @@
+// Ctrl-A on a console of a terminal: x leaves, a second Ctrl-A sends one (guidebook 3.2).
+
+import { expect, test } from "bun:test";
+import { News } from "../../../src/core/abi.gen.ts";
+import { SerialBench } from "../../support/serial_bench.ts";
+import { until } from "../../support/until.ts";
+
+async function received(serial: SerialBench, length: number): Promise<string> {
+  let text = "";
+  await until("input", () => {
+    text += serial.receive();
+    return text.length >= length;
+  });
+  return text;
+}
+
+const ROWS: [string, string, string, number][] = [
+  ["Ctrl-A x leaves and is not the guest's", "ab\x01xcd", "abcd", 1 << News.consoleQuit],
+  ["Ctrl-A twice is one for the guest", "a\x01\x01b", "a\x01b", 0],
+  ["Ctrl-A and anything else is nothing", "a\x01zb", "ab", 0],
+  ["text without Ctrl-A is the guest's", "axb\x02", "axb\x02", 0],
+];
+
+test.each(ROWS)("%s", async (_name, typed, seen, bits) => {
+  using serial = new SerialBench({ input: typed, escape: 1 });
+  expect(await received(serial, seen.length)).toBe(seen);
+  expect(serial.machine.core.takeNews().bits).toBe(bits);
+});
+
+test("input that is no terminal has no escape", async () => {
+  using serial = new SerialBench({ input: "a\x01xb" });
+  expect(await received(serial, 4)).toBe("a\x01xb");
+  expect(serial.machine.core.takeNews().bits).toBe(0);
+});
