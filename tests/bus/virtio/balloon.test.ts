@@ -189,8 +189,8 @@ describe("inflating", () => {
     using bench = new BalloonBench();
     bench.start();
     const { driver, machine } = bench;
-    const first = bench.fillPages(64);
-    const pages = Array.from({ length: 1024 }, (_, index) => first + (index % 64));
+    const first = bench.fillPages(1024);
+    const pages = Array.from({ length: 1024 }, (_, index) => first + ((index * 7) % 1024));
     const buffer = { ...machine.ram.place(pageNumbers(pages)), writable: false };
     for (let count = 0; count < 40; count += 1) driver.queue(inflate).add([buffer]);
     driver.queue(inflate).publish();

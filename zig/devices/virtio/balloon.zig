@@ -164,7 +164,9 @@ pub const Balloon = struct {
             const batch = numbers[0 .. size / @sizeOf(u32)];
             if (batch.len == 0) break;
             count += batch.len;
-            for (batch) |number| self.addPage(&run, std.mem.littleToNative(u32, number));
+            // Pages that lie together need not come together.
+            std.mem.sortUnstable(u32, batch, {}, std.sort.asc(u32));
+            for (batch) |number| self.addPage(&run, number);
             pieces = chain.skip(pieces, size);
         }
         self.releaseRun(run);
@@ -231,26 +233,21 @@ const Run = struct {
     start: u64 = 0,
     end: u64 = 0,
 
-    /// Takes in a page that is next to the run, on either side.
+    /// Takes in the page behind the run, or one that it has.
     fn extend(self: *Run, number: u64) bool {
-        if (self.start == self.end) return false;
-        if (number == self.end) {
-            self.end += 1;
-            return true;
-        }
-        if (number + 1 != self.start) return false;
-        self.start = number;
+        if (self.start == self.end or number < self.start or number > self.end) return false;
+        self.end = @max(self.end, number + 1);
         return true;
     }
 };
 
-test "a run grows on both sides and only there" {
+test "a run grows by the page behind it, and is not made longer by one that it has" {
     var run: Run = .{};
     try std.testing.expect(!run.extend(0));
     run = .{ .start = 7, .end = 8 };
     try std.testing.expect(run.extend(8));
-    try std.testing.expect(run.extend(6));
-    try std.testing.expect(!run.extend(7));
+    try std.testing.expect(run.extend(7));
+    try std.testing.expect(!run.extend(6));
     try std.testing.expect(!run.extend(10));
-    try std.testing.expectEqual(Run{ .start = 6, .end = 9 }, run);
+    try std.testing.expectEqual(Run{ .start = 7, .end = 9 }, run);
 }
