@@ -34,6 +34,7 @@ const NUMBERS: Readonly<Record<string, Numbers>> = {
   ftruncate: [77, 46],
   futex: [202, 98],
   getdents64: [217, 61],
+  getcpu: [309, 168],
   getpid: [39, 172],
   getrandom: [318, 278],
   getsockname: [51, 204],
