@@ -2,7 +2,15 @@
 // becomes a daemon that says truthfully whether it is up.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { buildArchitecture } from "../../scripts/build.ts";
 import { until } from "../support/until.ts";
@@ -53,6 +61,19 @@ describe.skipIf(!canRun)("the static executable", () => {
     await until("the pid file to go", () => !existsSync(path("run/pid")));
     expect(readFileSync(path("run/log"), "utf8")).toBe("");
     rmSync(path("run/log"));
+  });
+
+  test("turns its log over at a new day while its filters are on", async () => {
+    writeFileSync(path("run/log"), "an older day\n");
+    utimesSync(path("run/log"), 0, 0);
+    const options = ["-kernel", "/idle", "-daemonize", "-pidfile", "/run/pid", "-D", "/run/log"];
+    execute([...chroot(root.path, 0), ...machine(...options)], {
+      variables: { STRATOVIRT_LOG_LEVEL: "info" },
+    });
+    process.kill(Number(readFileSync(path("run/pid"), "utf8")), "SIGTERM");
+    await until("the pid file to go", () => !existsSync(path("run/pid")));
+    expect(readFileSync(path("run/log1"), "utf8")).toBe("an older day\n");
+    expect(readFileSync(path("run/log"), "utf8")).toContain("ended by SIGTERM");
   });
 
   test("a daemon that cannot start returns 1 and its sentence, and leaves nothing", () => {
