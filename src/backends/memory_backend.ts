@@ -127,8 +127,8 @@ function giveSize({ what, sizeBytes }: MemoryZone, path: string, fd: number): vo
 function checkHostNodes({ what, hostNodes }: MemoryZone): void {
   if (hostNodes.length === 0) return;
   const present = nodesOfHost();
-  const missing = hostNodes.find((node) => !present.includes(node));
-  if (missing === undefined) return;
+  const missing = hostNodes.find((node) => !present?.includes(node));
+  if (present === undefined || missing === undefined) return;
   const has = present.length === 1 ? "only the node" : "the nodes";
   throw new UserError(
     `The host node ${missing} of ${what} does not exist; this host has ${has} ` +
@@ -136,14 +136,14 @@ function checkHostNodes({ what, hostNodes }: MemoryZone): void {
   );
 }
 
-/** Nodes with memory; a kernel without nodes has the node 0. */
-function nodesOfHost(): number[] {
+/** Nodes with memory; undefined where the host does not tell, and the kernel has to. */
+function nodesOfHost(): number[] | undefined {
   let text: string;
   try {
     text = readFileSync("/sys/devices/system/node/has_memory", "utf8").trim();
   } catch {
-    // A kernel without memory nodes has no such file.
-    return [0];
+    // A kernel without memory nodes has no such file, and a jail may be without it.
+    return undefined;
   }
   return text.split(",").flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number);

@@ -1,12 +1,12 @@
-// Every kind of wrong command line with its exact sentence; the tables are bad_input.txt and
-// bad_network_input.txt: a line of argv, then the sentence indented by two spaces.
+// Every kind of wrong command line with its exact sentence; the tables are bad_*input.txt: a line of
+// argv, then the sentence indented by two spaces.
 
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { refusalOf, words } from "./run.ts";
 
-const tables = ["bad_input.txt", "bad_network_input.txt"].map((name) =>
+const tables = ["bad_input.txt", "bad_memory_input.txt", "bad_network_input.txt"].map((name) =>
   readFileSync(join(import.meta.dir, name), "utf8").trimEnd(),
 );
 const lines = tables.join("\n").split("\n");

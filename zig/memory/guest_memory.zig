@@ -182,13 +182,17 @@ pub const GuestMemory = struct {
         return @ptrCast(@alignCast(bytes.ptr));
     }
 
-    /// Copies out of guest memory, across regions when they touch.
+    /// Copies out of guest memory, from one region.
     pub fn read(self: *const GuestMemory, address: u64, target: []u8) error{OutOfRange}!void {
         const source = self.slice(address, target.len) orelse return error.OutOfRange;
         @memcpy(target, source);
     }
 
-    pub fn write(self: *const GuestMemory, address: u64, source: []const u8) error{OutOfRange}!void {
+    pub fn write(
+        self: *const GuestMemory,
+        address: u64,
+        source: []const u8,
+    ) error{OutOfRange}!void {
         const target = self.slice(address, source.len) orelse return error.OutOfRange;
         @memcpy(target, source);
     }
