@@ -340,7 +340,8 @@ pub const api = struct {
 
     /// Locks an open file; EAGAIN says that another machine has it.
     pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
-        return done(descriptors.lockFile(fd, exclusive != 0, &core.failure));
+        const mode: descriptors.LockMode = if (exclusive != 0) .exclusive else .shared;
+        return done(descriptors.lockFile(fd, mode, &core.failure));
     }
 
     /// A file in memory of `size` bytes, which nobody can resize; `out` is its descriptor.

@@ -1,5 +1,5 @@
-// Every kind of wrong command line with its exact sentence; the tables are bad_*input.txt: a line of
-// argv, then the sentence indented by two spaces.
+// Every kind of wrong command line with its exact sentence; the tables are bad_*input.txt: a line
+// of argv, then the sentence indented by two spaces.
 
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

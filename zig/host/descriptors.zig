@@ -63,10 +63,15 @@ const lock_read = 0;
 const lock_write = 1;
 const ofd_setlk = 37;
 
+pub const LockMode = enum { shared, exclusive };
+
 /// Locks an open file against other machines: shared for readers, alone for a writer. The lock
 /// belongs to the open file (OFD), so it ends with its last descriptor.
-pub fn lockFile(fd: i32, exclusive: bool, failure: *errors.Failure) errors.HostError!void {
-    const request: FileLock = .{ .type = if (exclusive) lock_write else lock_read };
+pub fn lockFile(fd: i32, mode: LockMode, failure: *errors.Failure) errors.HostError!void {
+    const request: FileLock = .{ .type = switch (mode) {
+        .shared => lock_read,
+        .exclusive => lock_write,
+    } };
     const answer = system.result(linux.fcntl(fd, ofd_setlk, @intFromPtr(&request)));
     if (!answer.ok()) return failure.set(.file_lock, answer.errno, @as(u32, @bitCast(fd)));
 }
