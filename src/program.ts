@@ -53,7 +53,10 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
     await openQmp(config, machine, servers);
     await openTestBus(config, assembly, machine);
     const { startPaused } = config.process;
-    if (config.process.seccomp) confineProcess(assembly.core, log.fd);
+    if (config.process.seccomp) {
+      confineProcess(assembly.core, log.fd);
+      log.onTurn((fd) => assembly.core.setViolationLog(fd));
+    }
     if (!startPaused) machine.start();
     assembly.resources.keep();
     reportReady(config.process);

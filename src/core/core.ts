@@ -383,6 +383,11 @@ export class Core {
     return this.#read("vcpu_registers", index, RegisterDumpLayout);
   }
 
+  /** Where a filter's violation is told from now on. */
+  setViolationLog(fd: number): void {
+    this.#check("seccomp_set_log", this.#library.seccomp_set_log(fd));
+  }
+
   answerPark(index: number): void {
     this.#check("park_answer", this.#library.park_answer(this.#live, index));
   }

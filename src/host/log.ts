@@ -15,8 +15,10 @@ export interface Log {
   warn(text: string): void;
   info(text: string): void;
   debug(text: string): void;
-  /** Where the lines go. */
+  /** Where the lines go at first. */
   readonly fd: number;
+  /** Tells the listener where they go after a turn of the file. */
+  onTurn(listener: (fd: number) => void): void;
   close(): void;
 }
 
@@ -43,6 +45,9 @@ export function openLog(path: string | undefined, level: LevelName): Log {
     info: (text) => consola.info(text),
     debug: (text) => consola.debug(text),
     fd: file?.fd ?? STDERR,
+    onTurn: (listener) => {
+      if (file !== undefined) file.onTurn = listener;
+    },
     close: () => file?.close(),
   };
 }

@@ -11,6 +11,8 @@ const OLDER_COUNT = 6;
 export class LogFile {
   readonly #path: string;
   readonly #sizeMax: number;
+  /** Told of the new descriptor when the file turns over. */
+  onTurn: (fd: number) => void = () => {};
   #fd: number;
   #size: number;
   #day: number;
@@ -59,6 +61,7 @@ export class LogFile {
       }
     }
     const fd = open(this.#path);
+    this.onTurn(fd);
     closeSync(this.#fd);
     this.#fd = fd;
     this.#size = 0;
