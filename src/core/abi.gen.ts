@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 2925184923045787;
+export const ABI_HASH = 1096437105060253;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -510,6 +510,7 @@ export const News = {
   park: 0,
   device: 1,
   consoleQuit: 2,
+  bootMark: 3,
 } as const;
 export type News = (typeof News)[keyof typeof News];
 

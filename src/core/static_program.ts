@@ -26,3 +26,17 @@ export function reportToStarter(text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   return symbols.daemon_report(bytes.length === 0 ? new Uint8Array(1) : bytes, bytes.length) === 1;
 }
+
+/**
+ * The monotonic clock in nanoseconds when the process began its program; undefined where only the
+ * runtime knows (from sources).
+ */
+export function processStartedNs(): number | undefined {
+  if (!isStaticProgram()) return undefined;
+  const { symbols } = dlopen(libraryPath(), {
+    process_started_ns: { args: ["ptr"], returns: "i32" },
+  });
+  const out = new BigUint64Array(1);
+  symbols.process_started_ns(out);
+  return out[0] === 0n ? undefined : Number(out[0]);
+}

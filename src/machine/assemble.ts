@@ -29,6 +29,8 @@ export interface Assembly {
   /** Of a board that has one. */
   readonly debugPort: DeviceId | undefined;
   readonly ram: readonly AddressRange[];
+  /** The address map. */
+  readonly windows: readonly Window[];
   /** Devices of the user by their ids. */
   readonly devices: ReadonlyMap<string, DeviceId>;
   /** Interrupt lines with the device behind each, for tests. */
@@ -58,6 +60,7 @@ function buildNone(config: Config, resources: Resources): Assembly {
     vcpuCount: 0,
     debugPort: undefined,
     ram: [],
+    windows: [],
     devices: new Map(),
     lines: new Map(),
   };
@@ -82,8 +85,8 @@ function buildMicrovm(config: Config, resources: Resources): Assembly {
   });
   core.publishMap(devices.windows);
   const vcpuCount = config.machine.accel === "kvm" ? startVcpus(core, config, slots) : 0;
-  const { lines, named } = devices;
-  const counts = { vcpuCount, debugPort, ram, devices: named, lines };
+  const { lines, named, windows } = devices;
+  const counts = { vcpuCount, debugPort, ram, windows, devices: named, lines };
   return { core, resources, chardevs, iothreads, ...counts };
 }
 

@@ -2,11 +2,20 @@
 
 import { ParkReason } from "../core/abi.gen.ts";
 import { type Doorbell, listenToDoorbell, type NewsName } from "../core/doorbell.ts";
+import { processStartedNs } from "../core/static_program.ts";
 import type { Log } from "../host/log.ts";
 import type { Config } from "../options/config.ts";
-import type { CpuInfo, MachineControl, QmpEvent, RunState } from "../qmp/machine_control.ts";
+import type {
+  BootTimes,
+  CpuInfo,
+  MachineControl,
+  QmpEvent,
+  RunState,
+} from "../qmp/machine_control.ts";
 import type { Assembly } from "./assemble.ts";
 import { Balloon } from "./balloon.ts";
+import { BootClock, describeBootTimes } from "./boot_times.ts";
+import { describeMemory } from "./describe_memory.ts";
 import { DeviceWatch } from "./device_watch.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
 
@@ -27,6 +36,7 @@ export class Machine implements MachineControl {
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #watch: DeviceWatch;
   readonly #balloon: Balloon | undefined;
+  readonly #bootClock: BootClock;
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
 
@@ -36,6 +46,7 @@ export class Machine implements MachineControl {
     this.#log = log;
     this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
     this.#balloon = this.#findBalloon();
+    this.#bootClock = new BootClock(assembly.core.clockNow(), processStartedNs);
   }
 
   /** Takes over an assembled machine, still paused. */
@@ -53,6 +64,7 @@ export class Machine implements MachineControl {
   /** Starts the guest for the first time, without an event. */
   start(): void {
     this.#state = "running";
+    this.#bootClock.guestStarts();
     this.#assembly.core.resumeVcpus();
   }
 
@@ -77,6 +89,7 @@ export class Machine implements MachineControl {
   resume(): void {
     if (this.#state !== "paused") return;
     this.#state = "running";
+    this.#bootClock.guestStarts();
     this.#emit({ name: "RESUME" });
     this.#assembly.core.resumeVcpus();
   }
@@ -145,7 +158,7 @@ export class Machine implements MachineControl {
 
   ptys(): readonly { readonly label: string; readonly filename: string }[] {
     return [...this.#assembly.chardevs.values()].flatMap(({ id, ptyPath }) =>
-      ptyPath === undefined ? [] : [{ label: id, filename: `pty:${ptyPath}` }],
+      ptyPath === undefined ? [] : [{ label: id, filename: ptyPath }],
     );
   }
 
@@ -165,6 +178,25 @@ export class Machine implements MachineControl {
       memoryBytes: memory.sizeBytes,
       onChange: (actual) => this.#emit({ name: "BALLOON_CHANGED", data: { actual } }),
     });
+  }
+
+  bootTimes(): BootTimes {
+    const { core, debugPort } = this.#assembly;
+    const none = { kernelEnteredNs: 0, bootCompleteNs: 0 };
+    return this.#bootClock.times(debugPort === undefined ? none : core.deviceMarks(debugPort));
+  }
+
+  logMemory(): void {
+    for (const line of describeMemory(this.#assembly)) this.#log.info(line);
+  }
+
+  readMemory(guestAddress: number, size: number): Uint8Array | undefined {
+    const { core, ram } = this.#assembly;
+    const end = guestAddress + size;
+    const isRam = ram.some(
+      (each) => guestAddress >= each.address && end <= each.address + each.size,
+    );
+    return isRam ? core.readMemory(guestAddress, size) : undefined;
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {
@@ -193,6 +225,9 @@ export class Machine implements MachineControl {
         case "device":
           this.#watch.report();
           this.#balloon?.onNews();
+          break;
+        case "bootMark":
+          this.#log.info(describeBootTimes(this.bootTimes()));
           break;
       }
     }

@@ -10,8 +10,8 @@ import { errorReply, QmpError, successReply } from "./protocol.ts";
 export interface CommandContext {
   readonly control: MachineControl;
   readonly version: string;
-  /** Names of all commands, for query-commands. */
-  readonly commandNames: readonly string[];
+  /** All commands, for what describes them. */
+  readonly commands: readonly Command[];
 }
 
 type ArgumentSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
@@ -114,13 +114,16 @@ function readRequest(message: Readonly<Record<string, unknown>>): Request {
 /** Finds commands by name and answers requests; never throws. */
 export class CommandTable {
   readonly #commands: ReadonlyMap<string, Command>;
+  readonly #absent: ReadonlyMap<string, string>;
 
-  constructor(commands: readonly Command[]) {
+  /** `absent` are commands that this board cannot have, each with the reason. */
+  constructor(commands: readonly Command[], absent: Readonly<Record<string, string>> = {}) {
     this.#commands = new Map(commands.map((declared) => [declared.name, declared]));
+    this.#absent = new Map(Object.entries(absent));
   }
 
-  get names(): readonly string[] {
-    return [...this.#commands.keys()];
+  get commands(): readonly Command[] {
+    return [...this.#commands.values()];
   }
 
   /** Answers the text of one request. */
@@ -146,7 +149,12 @@ export class CommandTable {
   #find(name: string): Command {
     const found = this.#commands.get(name);
     if (found !== undefined) return found;
-    const hint = didYouMean(name, this.names, "query-commands lists them.");
+    const reason = this.#absent.get(name);
+    if (reason !== undefined) {
+      const sentence = `The command '${name}' does not apply to this board: ${reason}.`;
+      throw new QmpError("CommandNotFound", sentence);
+    }
+    const hint = didYouMean(name, [...this.#commands.keys()], "query-commands lists them.");
     throw new QmpError("CommandNotFound", `The command '${name}' is unknown.${hint}`);
   }
 }

@@ -38,6 +38,19 @@ export interface BalloonControl {
   actualBytes(): number;
 }
 
+/** Microseconds since `origin`; a step that is not reached is not there. */
+export interface BootTimes {
+  /** "runtime" where the host does not tell when the process was started. */
+  readonly origin: "exec" | "runtime";
+  readonly steps: {
+    readonly "runtime-ready"?: number;
+    readonly "machine-built"?: number;
+    readonly "guest-started"?: number;
+    readonly "kernel-entered"?: number;
+    readonly "boot-complete"?: number;
+  };
+}
+
 export interface MachineControl {
   status(): RunState;
   /** Ends in "paused" and sends STOP if it was running; does nothing if it was paused. */
@@ -57,6 +70,11 @@ export interface MachineControl {
   ptys(): readonly { readonly label: string; readonly filename: string }[];
   /** Undefined on a machine without. */
   balloon(): BalloonControl | undefined;
+  bootTimes(): BootTimes;
+  /** Writes RAM and windows of the address map to the log. */
+  logMemory(): void;
+  /** Bytes of guest memory, or undefined where there is none. */
+  readMemory(guestAddress: number, size: number): Uint8Array | undefined;
   /** Calls back for each event from now on; the result ends that. */
   onEvent(listener: (event: QmpEvent) => void): () => void;
 }

@@ -1,6 +1,6 @@
 // The shapes of QMP messages: greeting, replies, errors, events (behaviour 2.1).
 
-const errorClasses = [
+export const errorClasses = [
   "GenericError",
   "CommandNotFound",
   "DeviceNotActive",

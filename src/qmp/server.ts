@@ -108,7 +108,7 @@ export async function serveQmp(
   control: MachineControl,
   version: string,
 ): Promise<QmpServer> {
-  const listener = new Listener({ control, version, commandNames: commandTable.names });
+  const listener = new Listener({ control, version, commands: commandTable.commands });
   const socket = {
     open: (client: Socket<Client>) => listener.accept(client),
     data: (client: Socket<Client>, chunk: Buffer) => client.data.session?.receive(chunk),

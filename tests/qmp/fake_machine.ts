@@ -2,6 +2,7 @@
 
 import type {
   BalloonControl,
+  BootTimes,
   MachineControl,
   QmpEvent,
   RunState,
@@ -78,6 +79,22 @@ export class FakeMachine implements MachineControl {
       },
       actualBytes: () => actual,
     };
+  }
+
+  bootTimes(): BootTimes {
+    return {
+      origin: "exec",
+      steps: { "runtime-ready": 9400, "machine-built": 14200, "guest-started": 15100 },
+    };
+  }
+
+  logMemory(): void {
+    this.calls.push("logMemory");
+  }
+
+  readMemory(guestAddress: number, size: number): Uint8Array | undefined {
+    const bytes = Uint8Array.from({ length: size }, (_, index) => 0xa0 + index);
+    return guestAddress + size <= 0x1000_0000 ? bytes : undefined;
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {

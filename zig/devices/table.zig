@@ -176,7 +176,9 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .cmos => device.model = .{ .cmos = Cmos.init(&core.clock) },
         .i8042 => device.model = .{ .i8042 = .{} },
         .power => device.model = .{ .power = .{} },
-        .debug_port => device.model = .{ .debug_port = .{ .clock = &core.clock } },
+        .debug_port => device.model = .{
+            .debug_port = .{ .clock = &core.clock, .doorbell = &core.doorbell },
+        },
         .virtio_blk => try initVirtio(core, device, .blk, params),
         .virtio_rng => try initVirtio(core, device, .rng, params),
         .virtio_balloon => try initVirtio(core, device, .balloon, params),

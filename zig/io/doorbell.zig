@@ -14,6 +14,8 @@ pub const News = enum(u32) {
     device = 1,
     /// The user left the console (Ctrl-A x).
     console_quit = 2,
+    /// The guest wrote a boot-time mark.
+    boot_mark = 3,
 };
 
 pub const Doorbell = struct {

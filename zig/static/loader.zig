@@ -4,6 +4,7 @@
 const std = @import("std");
 const core = @import("core");
 const daemon = @import("daemon.zig");
+const begin = @import("begin.zig");
 const prepare = @import("prepare.zig");
 
 /// The name that src/core/library.ts opens in a static build.
@@ -11,7 +12,8 @@ const core_name = "builtin:core";
 
 const Entry = struct { name: []const u8, address: *const anyopaque };
 
-const entries = entriesOf(core.api) ++ entriesOf(daemon.api) ++ entriesOf(prepare.api);
+const entries = entriesOf(core.api) ++ entriesOf(daemon.api) ++ entriesOf(prepare.api) ++
+    entriesOf(begin.api);
 
 fn entriesOf(comptime api: type) [@typeInfo(api).@"struct".decl_names.len]Entry {
     const names = @typeInfo(api).@"struct".decl_names;

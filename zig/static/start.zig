@@ -4,6 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const daemon = @import("daemon.zig");
+const begin = @import("begin.zig");
 const image = @import("image.zig");
 const prepare = @import("prepare.zig");
 const runtime = &image.runtime_image;
@@ -26,6 +27,7 @@ const runtime_settings = [_][2][*:0]const u8{
 extern fn setenv(name: [*:0]const u8, value: [*:0]const u8, overwrite: c_int) c_int;
 
 fn start() callconv(.c) void {
+    begin.note();
     const arguments = startArguments();
     removeRuntimeVariables();
     for (runtime_settings) |setting| _ = setenv(setting[0], setting[1], 1);

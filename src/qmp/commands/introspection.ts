@@ -41,7 +41,7 @@ export const introspectionCommands = [
     help: "The names of all commands.",
     args: empty,
     result: named,
-    run: ({ commandNames }) => ({ result: commandNames.map((name) => ({ name })) }),
+    run: ({ commands }) => ({ result: commands.map(({ name }) => ({ name })) }),
   }),
   command({
     name: "query-events",
@@ -49,6 +49,16 @@ export const introspectionCommands = [
     args: empty,
     result: named,
     run: () => ({ result: eventNames.map((name) => ({ name })) }),
+  }),
+  command({
+    name: "query-qmp-schema",
+    help: "Commands, events and their types, in QEMU's introspection format.",
+    args: empty,
+    result: v.array(v.record(v.string(), v.unknown())),
+    run: async ({ commands }) => {
+      const { introspect } = await import("../schema/introspect.ts");
+      return { result: [...introspect(commands)] };
+    },
   }),
   command({
     name: "query-target",

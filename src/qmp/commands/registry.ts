@@ -1,14 +1,22 @@
 // Every command; a new file of commands adds its line here.
 
 import { CommandTable } from "../command.ts";
+import { absentCommands } from "./absent.ts";
+import { boardCommands } from "./board.ts";
+import { capabilityCommands } from "./capabilities.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
 import { memoryCommands } from "./memory.ts";
 
-export const commandTable = new CommandTable([
-  ...lifeCycleCommands,
-  ...introspectionCommands,
-  ...inventoryCommands,
-  ...memoryCommands,
-]);
+export const commandTable = new CommandTable(
+  [
+    ...lifeCycleCommands,
+    ...introspectionCommands,
+    ...inventoryCommands,
+    ...memoryCommands,
+    ...boardCommands,
+    ...capabilityCommands,
+  ],
+  absentCommands,
+);

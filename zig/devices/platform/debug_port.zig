@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const Clock = @import("../../io/clock.zig").Clock;
+const Doorbell = @import("../../io/doorbell.zig").Doorbell;
 
 const kernel_entered = 1;
 const boot_complete = 2;
@@ -16,6 +17,7 @@ pub const Marks = extern struct {
 
 pub const DebugPort = struct {
     clock: *const Clock,
+    doorbell: *Doorbell,
     kernel_entered_ns: std.atomic.Value(u64) = .init(0),
     boot_complete_ns: std.atomic.Value(u64) = .init(0),
     scratch: std.atomic.Value(u8) = .init(0),
@@ -32,7 +34,10 @@ pub const DebugPort = struct {
             boot_complete => &self.boot_complete_ns,
             else => return,
         };
-        _ = mark.cmpxchgStrong(0, @max(1, self.clock.monotonicNs()), .monotonic, .monotonic);
+        const now_ns = @max(1, self.clock.monotonicNs());
+        if (mark.cmpxchgStrong(0, now_ns, .monotonic, .monotonic) == null) {
+            self.doorbell.ring(.boot_mark);
+        }
     }
 
     pub fn marks(self: *const DebugPort) Marks {
@@ -43,9 +48,12 @@ pub const DebugPort = struct {
     }
 };
 
+const News = @import("../../io/doorbell.zig").News;
+
 test "the first write of each mark counts" {
     var clock: Clock = .{ .virtual = true };
-    var port: DebugPort = .{ .clock = &clock };
+    var doorbell: Doorbell = .{};
+    var port: DebugPort = .{ .clock = &clock, .doorbell = &doorbell };
     _ = clock.moveTo(5);
     port.write(&.{kernel_entered});
     _ = clock.moveTo(9);
@@ -54,4 +62,5 @@ test "the first write of each mark counts" {
     port.write(&.{77});
     const marks: Marks = .{ .kernel_entered_ns = 5, .boot_complete_ns = 9 };
     try std.testing.expectEqual(marks, port.marks());
+    try std.testing.expectEqual(@as(u32, 1 << @backingInt(News.boot_mark)), doorbell.take());
 }
