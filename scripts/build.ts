@@ -1,11 +1,13 @@
 // Builds the static executables: dist/stratovirt and dist/ozone for x86_64, and the same two names
-// in dist/aarch64. Each pair is one file under two names: see scripts/static/entry.ts.
+// in dist/aarch64. Each pair is one file under two names: see scripts/static/entry.ts. What is made
+// from the declarations goes beside them: QMP's reference, JSON schemas, the manual page.
 // Usage: bun run build [--arch x86_64|aarch64]. Steps whose inputs did not change are skipped.
 
-import { linkSync, renameSync, rmSync, statSync } from "node:fs";
+import { linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf, UserError } from "../src/errors.ts";
+import { referenceTopics } from "../src/tools/reference.ts";
 import { ARCHITECTURE_NAMES, type ArchitectureName } from "./static/architecture.ts";
 import { ROOT } from "./static/paths.ts";
 import { buildProgram } from "./static/program.ts";
@@ -33,6 +35,12 @@ export function buildArchitecture(architecture: ArchitectureName): string {
   return output;
 }
 
+function writeReferences(): void {
+  for (const { file, text } of Object.values(referenceTopics)) {
+    writeFileSync(join(ROOT, "dist", file), `${text().trimEnd()}\n`);
+  }
+}
+
 function linkName(existing: string, name: string): void {
   const linked = statSync(name, { throwIfNoEntry: false });
   if (linked?.ino === statSync(existing).ino) return;
@@ -54,6 +62,7 @@ function chosenArchitectures(): readonly ArchitectureName[] {
 if (import.meta.main) {
   try {
     chosenArchitectures().forEach(buildArchitecture);
+    writeReferences();
   } catch (error) {
     console.error(`build: ${messageOf(error)}`);
     process.exitCode = 1;

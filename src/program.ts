@@ -15,6 +15,13 @@ const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** Runs the program; resolves to its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const [first] = argv;
+  if (first !== undefined && !first.startsWith("-")) {
+    const { runTool } = await import("./tools/tools.ts");
+    const { text, exitCode } = await runTool(argv);
+    if (text !== "") console.log(text);
+    return exitCode;
+  }
   const parsed = parseCommandLine(argv, VERSION);
   if (parsed.kind === "print") {
     console.log(parsed.text);

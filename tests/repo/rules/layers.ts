@@ -17,6 +17,7 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   host: ["core", "options"],
   machine: ["core", "options", "firmware", "boot", "backends", "devices", "qmp", "host"],
   ozone: ["core", "options"],
+  tools: ["core", "options", "qmp"],
 };
 
 /** Importable from everywhere. */
