@@ -23,6 +23,8 @@ describe.skipIf(!hasKvm)("boot times", () => {
       "kernel-entered",
       "boot-complete",
     ]);
-    expect(Object.values(steps)).toEqual(Object.values(steps).toSorted((a, b) => Number(a) - Number(b)));
+    expect(Object.values(steps)).toEqual(
+      Object.values(steps).toSorted((a, b) => Number(a) - Number(b)),
+    );
   });
 });

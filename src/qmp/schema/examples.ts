@@ -134,11 +134,17 @@ const capabilities = {
   "block-commit": { args: { device: "root" }, returns: {} },
 } satisfies Record<string, Example>;
 
+const memory = {
+  balloon: { args: { value: 134217728 }, returns: {} },
+  "query-balloon": { returns: { actual: 268435456 } },
+} satisfies Record<string, Example>;
+
 /** By the command's name. */
 export const examples: Readonly<Record<string, Example>> = {
   ...lifeCycle,
   ...introspection,
   ...inventory,
+  ...memory,
   ...board,
   ...capabilities,
 };

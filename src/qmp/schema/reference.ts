@@ -73,8 +73,8 @@ export function qmpReference(commands: readonly Command[]): string {
   const sorted = [...commands].sort((a, b) => a.name.localeCompare(b.name));
   return [
     "# QMP commands and events",
-    "`->` is what a client sends, `<-` what it gets. A request may have an `id`, which its reply\n" +
-      'echoes. Errors are `{"error": {"class": …, "desc": …}}`.',
+    "`->` is what a client sends, `<-` what it gets. A request may have an `id`, which the\n" +
+      'reply echoes. Errors are `{"error": {"class": …, "desc": …}}`.',
     "## Commands",
     ...sorted.map(commandSection),
     "## Events",
