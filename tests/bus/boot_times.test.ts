@@ -24,6 +24,7 @@ class RecordingLog implements Log {
   info(text: string): void {
     this.lines.push(text);
   }
+  onTurn(): void {}
   close(): void {}
 }
 
