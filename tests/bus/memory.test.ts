@@ -244,33 +244,55 @@ test("a machine that cannot have its memory leaves no file open", () => {
 });
 
 const probe = new TemporaryFolder();
-const hugePages = await mountHugePages(probe.path, { sizeKib: 2048, count: 64 });
+const hugeKinds = await Promise.all(
+  [
+    { page: "2M", sizeKib: 2048, count: 64, memory: "128M", odd: "129M" },
+    { page: "1G", sizeKib: 1024 ** 2, count: 1, memory: "1G", odd: "1025M" },
+  ].map(async (kind) => {
+    mkdirSync(probe.file(kind.page));
+    return { ...kind, pages: await mountHugePages(probe.file(kind.page), kind) };
+  }),
+);
+
 afterAll(async () => {
-  await hugePages[Symbol.asyncDispose]();
+  for (const { pages } of hugeKinds) await pages[Symbol.asyncDispose]();
   probe[Symbol.dispose]();
 });
 
-describe.skipIf(hugePages.skipped !== undefined)("huge pages", () => {
-  test("back the guest's memory, which is aligned to them", () => {
-    using machine = new MemoryMachine(`-m 128M -mem-path ${hugePages.folder} -mem-prealloc`);
-    machine.write(SIZE - hello.length, hello);
-    expect(machine.read(SIZE - hello.length, hello.length)).toEqual(hello);
-    const mapping = machine.mapping(({ path }) => path.startsWith(hugePages.folder));
+describe.each(hugeKinds)("huge pages of $page", ({ page, sizeKib, memory, odd, pages }) => {
+  const { folder, skipped } = pages;
+  const testHere = test.skipIf(skipped !== undefined);
+
+  testHere("back the guest's memory, which is aligned to them", () => {
+    using machine = new MemoryMachine(`-m ${memory} -mem-path ${folder} -mem-prealloc`);
+    machine.write(MIB, hello);
+    expect(machine.read(MIB, hello.length)).toEqual(hello);
+    const mapping = machine.mapping(({ path }) => path.startsWith(folder));
     expect(mapping.flags).toContain("ht");
-    expect(mapping.address % (2 * MIB)).toBe(0);
+    expect(mapping.address % (sizeKib * 1024)).toBe(0);
   });
 
-  test("must divide the memory", () => {
-    expect(refusalOf(`-m 129M -mem-path ${hugePages.folder}`)).toBe(
-      "The size of the guest's memory, 129M, is no multiple of the pages of 2M that " +
-        `'${hugePages.folder}' has.`,
+  testHere("must divide the memory", () => {
+    expect(refusalOf(`-m ${odd} -mem-path ${folder}`)).toBe(
+      `The size of the guest's memory, ${odd}, is no multiple of the pages of ${page} that ` +
+        `'${folder}' has.`,
     );
   });
 
-  test("that the host does not have are refused before the guest runs", () => {
-    expect(refusalOf(`-m 300G -mem-path ${hugePages.folder}`)).toBe(
+  testHere("must begin a node at a multiple of them", () => {
+    const small = "-object memory-backend-ram,id=a,size=1M -numa node,memdev=a";
+    const huge = `-object memory-backend-file,id=b,size=${memory},mem-path=${folder}`;
+    const line = `-m ${odd} ${small} ${huge} -numa node,memdev=b`;
+    expect(refusalOf(line)).toBe(
+      `The pages of the memory back end 'b' have ${page}, but its ${memory} begin at 1M of the ` +
+        `guest's memory; nodes must begin at multiples of ${page}.`,
+    );
+  });
+
+  testHere("that the host does not have are refused before the guest runs", () => {
+    expect(refusalOf(`-m 300G -mem-path ${folder}`)).toBe(
       "The host cannot map 3G for the guest's memory (ENOMEM): it has too few free huge pages " +
-        "of 2M (vm.nr_hugepages).",
+        `of ${page} (vm.nr_hugepages).`,
     );
   });
 });
