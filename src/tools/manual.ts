@@ -6,9 +6,10 @@ import { valueUsage } from "../options/tokenise.ts";
 import { expectedOf, placeholderOf } from "../options/values.ts";
 import { VERSION } from "../version.ts";
 
-/** Text as roff takes it: no backslash, dash or leading dot has its special meaning. */
+/** Text as roff takes it: no backslash, dash or leading dot has its special meaning; ASCII. */
 function plainText(text: string): string {
   return text
+    .replaceAll("…", "...")
     .replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")
     .replace(/^([.'])/, "\\&$1");

@@ -24,6 +24,10 @@ async def main() -> None:
     except ExecuteError as failure:
         error = failure.error_class
     commands = await client.execute("query-commands")
+    schema = await client.execute("query-qmp-schema")
+    properties = await client.execute(
+        "device-list-properties", {"typename": "virtio-blk-device"})
+    times = await client.execute("query-boot-times")
     await client.disconnect()
     print(json.dumps({
         "before": before["status"],
@@ -31,6 +35,10 @@ async def main() -> None:
         "paused": paused["status"],
         "resumed": resumed,
         "error": error,
+        "describesQuit": [
+            info["meta-type"] for info in schema if info["name"] == "quit"],
+        "hasDrive": "drive" in [each["name"] for each in properties],
+        "origin": times["origin"],
         "hasQuit": {"name": "quit"} in commands,
     }))
 

@@ -36,6 +36,9 @@ test.skipIf(!isInstalled)("qemu.qmp connects, pauses, resumes and reads events",
     paused: "paused",
     resumed: "RESUME",
     error: "CommandNotFound",
+    describesQuit: ["command"],
+    hasDrive: true,
+    origin: "exec",
     hasQuit: true,
   });
 });
