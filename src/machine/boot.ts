@@ -10,6 +10,7 @@ import { ACPI_TABLES_START, buildAcpi } from "../firmware/acpi/acpi.ts";
 import type { MemoryBlob } from "../firmware/byte_writer.ts";
 import { buildE820 } from "../firmware/e820.ts";
 import { buildMpTable } from "../firmware/mptable.ts";
+import { resetVector } from "../firmware/reset_vector.ts";
 import type { Config } from "../options/config.ts";
 import * as microvm from "./boards/microvm.ts";
 import { Resources } from "./resources.ts";
@@ -58,7 +59,7 @@ function planBoot(input: BootInput, files: BootFiles): BootPlan {
     commandLine: addVirtioMmioDevices(config.boot.commandLine, slots),
     memory,
     e820: buildE820({ memory, ebdaStart: mp.ebdaStart, firmwareStart: ACPI_TABLES_START }),
-    firmware: [...mp.blobs, ...acpi.blobs],
+    firmware: [...mp.blobs, ...acpi.blobs, resetVector()],
     ...(acpi.rsdpAddress === undefined ? {} : { rsdpAddress: acpi.rsdpAddress }),
   });
 }

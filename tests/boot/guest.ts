@@ -110,6 +110,11 @@ export class Guest {
     return this.#keyboard.write(new TextEncoder().encode(`${line}\r`));
   }
 
+  /** Later waits do not find what the console shows now. */
+  skip(): void {
+    this.#shownSize = this.console.length;
+  }
+
   /** Waits until the console shows `pattern`, after what earlier waits have found. */
   async shows(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
