@@ -85,6 +85,31 @@ test("receives a long frame into many buffers, and a short one into one after it
   }
 });
 
+test("keeps a frame that came when there were too few buffers until there are more", async () => {
+  using bench = new NetBench({ features: NET_FEATURE.mergeable | FEATURE.eventIndex });
+  const { driver, wire } = bench;
+  const frames = [frameTo(OWN_MAC, 1000), frameTo(OWN_MAC, 6000, 2), frameTo(OWN_MAC, 1000, 3)];
+  driver.offerBuffers(3, BUFFER_SIZE);
+  for (const frame of frames) wire.send(withHeader(frame));
+  expect((await driver.receive()).frame).toEqual(frames[0] ?? new Uint8Array(0));
+  driver.offerBuffers(1, BUFFER_SIZE);
+  await until("a wish for more", () => driver.queue(RECEIVE).availableEvent() === 4);
+  driver.offerBuffers(2, BUFFER_SIZE);
+  const { frame, bufferCount } = await driver.receive();
+  expect(frame).toEqual(frames[1] ?? new Uint8Array(0));
+  expect(bufferCount).toBe(4);
+  expect((await driver.receive()).frame).toEqual(frames[2] ?? new Uint8Array(0));
+});
+
+test("gives up a frame for which a whole ring has no room", async () => {
+  using bench = new NetBench({ features: NET_FEATURE.mergeable, queueSize: 4 });
+  const { driver, wire } = bench;
+  driver.offerBuffers(4, BUFFER_SIZE);
+  wire.send(withHeader(frameTo(OWN_MAC, 7000)));
+  wire.send(withHeader(frameTo(OWN_MAC)));
+  expect((await driver.receive()).frame).toEqual(frameTo(OWN_MAC));
+});
+
 test("receives into tiny buffers across which the count of the header lies", async () => {
   using bench = new NetBench({ features: FEATURE.indirect });
   const { driver, ram } = { driver: bench.driver, ram: bench.machine.ram };

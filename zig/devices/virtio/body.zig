@@ -51,7 +51,7 @@ pub const Body = union(Kind) {
             .net => {
                 self.* = .{ .net = undefined };
                 const params = try paramsOf(net.Params, options.details);
-                try self.net.init(params, options.loop);
+                try self.net.init(params, options.loop, failure);
             },
         }
     }

@@ -48,6 +48,8 @@ const Pair = struct {
     /// The interface does not exist any more.
     gone: bool = false,
     attached: bool = true,
+    /// The next frame for the guest, which waits for more buffers.
+    rest: net_receive.Rest = .{},
 
     /// Has the loop watch for what is wanted. Loop thread.
     fn watch(self: *Pair) void {
@@ -88,26 +90,35 @@ pub const Net = struct {
     touched: u64 = 0,
     pieces: [piece_count_max]chain.Iovec = undefined,
     gathered: net_receive.Gathered = .{},
+    /// For the frames that wait, one a pair; touched when the first does.
+    rests: []u8 = &.{},
     counters: Counters = .{},
 
-    /// `self` stays at one address until `deinit`, and the descriptors open. Error: Invalid.
+    /// `self` stays at one address until `deinit`, and the descriptors open. Errors: Invalid, Host.
     pub fn init(
         self: *Net,
         params: Params,
         loop: *loop_module.Loop,
-    ) error{Invalid}!void {
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
         if (params.pair_count == 0) return error.Invalid;
         if (params.pair_count > net_config.pair_count_max) return error.Invalid;
         const size = params.queue_size;
         if (size < net_config.queue_size_min or size > limits.queue_size_max) return error.Invalid;
         if (!std.math.isPowerOfTwo(size)) return error.Invalid;
         self.* = .{ .params = params, .loop = loop, .mac = .init(addressBits(params.mac)) };
+        const mapped = system.map(.{ .size = params.pair_count * net_receive.rest_size });
+        if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, net_receive.rest_size);
+        const bytes: [*]u8 = @ptrFromInt(mapped.value);
+        self.rests = bytes[0 .. params.pair_count * net_receive.rest_size];
         for (self.pairs[0..params.pair_count], 0..) |*pair, index| {
-            pair.* = .{ .net = self, .index = @intCast(index), .source = .{
-                .fd = params.fd(index),
-                .context = pair,
-                .handler = handleTap,
-            } };
+            const rest = self.rests[index * net_receive.rest_size ..][0..net_receive.rest_size];
+            pair.* = .{
+                .net = self,
+                .index = @intCast(index),
+                .rest = .{ .bytes = rest },
+                .source = .{ .fd = params.fd(index), .context = pair, .handler = handleTap },
+            };
         }
     }
 
@@ -116,6 +127,7 @@ pub const Net = struct {
         for (self.pairs[0..self.params.pair_count]) |*pair| {
             if (pair.watched != null and !pair.gone) self.loop.remove(&pair.source);
         }
+        system.unmap(@intFromPtr(self.rests.ptr), self.rests.len);
     }
 
     pub fn identity(self: *const Net) model.Identity {
@@ -258,11 +270,14 @@ pub const Net = struct {
         const queue = &self.device.queues[queue_index];
         const gathered = &self.gathered;
         defer gathered.giveBack(self.device, queue_index);
-        const mergeable = self.features & net_config.feature_mergeable != 0;
-        const size: u64 = if (mergeable) net_receive.frame_size_max else 1;
+        const size: u64 = if (self.mergeable()) net_receive.frame_size_max else 1;
         for (0..limits.net_frame_count_max) |_| {
             if (!gathered.fill(self.device, queue_index, size)) return;
-            if (gathered.room == 0) {
+            if (gathered.room == 0 or gathered.room < pair.rest.size) {
+                if (pair.rest.size != 0 and gathered.cannotGrow(queue.state.size)) {
+                    self.skip(pair);
+                    continue;
+                }
                 if (queue.enableNotifications()) {
                     queue.disableNotifications();
                     continue;
@@ -274,10 +289,21 @@ pub const Net = struct {
         }
     }
 
+    fn skip(self: *Net, pair: *Pair) void {
+        pair.rest.size = 0;
+        self.counters.skipped_count += 1;
+    }
+
     /// False when the tap has no frame.
     fn receiveFrame(self: *Net, pair: *Pair) bool {
         const gathered = &self.gathered;
-        const pieces = gathered.target();
+        if (pair.rest.size != 0) {
+            gathered.write(&pair.rest);
+            self.deliver(pair, pair.rest.size);
+            pair.rest.size = 0;
+            return true;
+        }
+        const pieces = gathered.target(&pair.rest);
         const answer = system.result(linux.preadv2(pair.source.fd, pieces.ptr, pieces.len, -1, 0));
         if (answer.errno == system.EAGAIN) return false;
         if (!answer.ok()) {
@@ -286,16 +312,27 @@ pub const Net = struct {
         }
         if (!self.isWanted(answer.value)) {
             self.counters.skipped_count += 1;
-            return true;
+        } else if (answer.value <= gathered.room) {
+            self.deliver(pair, answer.value);
+        } else if (self.mergeable() and answer.value <= net_receive.frame_size_max) {
+            gathered.keep(&pair.rest, answer.value);
+        } else {
+            self.counters.skipped_count += 1;
         }
-        gathered.deliver(self.device, 2 * pair.index, answer.value);
-        self.counters.received_count += 1;
-        self.touch(2 * pair.index);
         return true;
     }
 
+    fn deliver(self: *Net, pair: *Pair, size: u64) void {
+        self.gathered.deliver(self.device, 2 * pair.index, size);
+        self.counters.received_count += 1;
+        self.touch(2 * pair.index);
+    }
+
+    fn mergeable(self: *const Net) bool {
+        return self.features & net_config.feature_mergeable != 0;
+    }
+
     fn isWanted(self: *const Net, size: u64) bool {
-        if (size > self.gathered.room) return false;
         if (size < tap.header_size + net_filter.frame_size_min) return false;
         var bytes: [net_filter.look_size]u8 = undefined;
         const frame = self.gathered.look(&bytes, size);
@@ -389,6 +426,7 @@ pub const Net = struct {
         for (self.pairs[0..self.params.pair_count]) |*pair| {
             pair.wants_input = false;
             pair.wants_output = false;
+            pair.rest.size = 0;
         }
     }
 

@@ -10,13 +10,23 @@ const tap = @import("../../kernel/tap.zig");
 
 const Iovec = chain_module.Iovec;
 
-/// UIO_MAXIOV of the kernel; the last piece is the spare byte.
+/// UIO_MAXIOV of the kernel; the last piece is not the guest's.
 const piece_count_max = 1024;
 const chain_count_max = 512;
 
 /// A frame of 64 KiB with TSO, its Ethernet header with a VLAN tag, and the header before it
 /// (virtio 1.2, section 5.1.6.3.1).
 pub const frame_size_max = 65550 + 4 + tap.header_size;
+
+/// A frame that came when the guest had too few buffers for it: the tap cannot take it back.
+pub const Rest = struct {
+    bytes: []u8 = &.{},
+    /// 0: there is none.
+    size: usize = 0,
+};
+
+/// Bytes of a `Rest`: one more than a frame tells one that is too long for any guest.
+pub const rest_size = frame_size_max + 1;
 
 pub const Gathered = struct {
     heads: [chain_count_max]u16 = undefined,
@@ -29,16 +39,18 @@ pub const Gathered = struct {
     end_piece: usize = 0,
     /// Bytes that the chains have room for.
     room: u64 = 0,
-    /// Read into only when a frame is longer than the room.
-    spare: u8 = 0,
+    /// The guest had no more chains when the last one was asked for.
+    starved: bool = false,
 
     /// Takes chains until there is room for `size` bytes or the queue is empty. False when the
     /// guest broke a rule, which the device knows then.
     pub fn fill(self: *Gathered, device: *Device, queue_index: u16, size: u64) bool {
         const queue = &device.queues[queue_index];
         self.moveToFront();
+        self.starved = false;
         while (self.room < size and self.end < chain_count_max) {
             const head = queue.pop() catch |err| return broken(device, .{ .queue = err });
+            self.starved = head == null;
             self.take(device, queue_index, head orelse return true) catch |err| {
                 if (err == error.PieceCount and self.end != 0) {
                     queue.putBack(1);
@@ -88,18 +100,39 @@ pub const Gathered = struct {
         self.end_piece = piece_count;
     }
 
-    /// Where to read a frame: all the room and one byte more, which tells a frame that is too long.
-    pub fn target(self: *Gathered) []const Iovec {
-        self.pieces[self.end_piece] = .{ .base = @ptrCast(&self.spare), .len = 1 };
+    /// Where to read a frame: all the room, and what is longer than that into `rest`.
+    pub fn target(self: *Gathered, rest: *Rest) []const Iovec {
+        const start: usize = @intCast(@min(self.room, frame_size_max));
+        const tail = rest.bytes[start..];
+        self.pieces[self.end_piece] = .{ .base = tail.ptr, .len = tail.len };
         return self.pieces[self.first_piece .. self.end_piece + 1];
+    }
+
+    /// Keeps a frame of which a part only found room.
+    pub fn keep(self: *const Gathered, rest: *Rest, size: usize) void {
+        _ = chain_module.copyFrom(self.guestPieces(), rest.bytes[0..@intCast(self.room)]);
+        rest.size = size;
+    }
+
+    /// Writes the frame that was kept into the chains, which have room for it.
+    pub fn write(self: *const Gathered, rest: *Rest) void {
+        _ = chain_module.copyTo(self.guestPieces(), rest.bytes[0..rest.size]);
+    }
+
+    /// The whole ring is here, or as much as there is place for: there will never be more room.
+    pub fn cannotGrow(self: *const Gathered, queue_size: u32) bool {
+        return !self.starved or self.end - self.first == queue_size;
+    }
+
+    fn guestPieces(self: *const Gathered) []const Iovec {
+        return self.pieces[self.first_piece..self.end_piece];
     }
 
     /// The beginning of the frame that was read.
     pub fn look(self: *const Gathered, bytes: *[net_filter.look_size]u8, size: u64) []const u8 {
         var start: [tap.header_size + net_filter.look_size]u8 = undefined;
         const length: usize = @intCast(@min(size, start.len));
-        const pieces = self.pieces[self.first_piece..self.end_piece];
-        const copied = chain_module.copyFrom(pieces, start[0..length]);
+        const copied = chain_module.copyFrom(self.guestPieces(), start[0..length]);
         const frame = start[tap.header_size..copied];
         @memcpy(bytes[0..frame.len], frame);
         return bytes[0..frame.len];
@@ -109,7 +142,7 @@ pub const Gathered = struct {
     pub fn deliver(self: *Gathered, device: *Device, queue_index: u16, size: u64) void {
         const queue = &device.queues[queue_index];
         const first = self.first;
-        const pieces = self.pieces[self.first_piece..self.end_piece];
+        const pieces = self.guestPieces();
         var rest = size;
         while (rest != 0) {
             const length = self.lengths[self.first];
