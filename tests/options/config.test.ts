@@ -289,3 +289,31 @@ test("libvirt's options do nothing and are listed for the log", () => {
 test("what follows -- is not read", () => {
   expect(refusalOf(["-kernel", "k", "--", "-nonsense"])).toBe("accepted");
 });
+
+test("network devices get the next MAC address that nobody was given", () => {
+  const netdevs = ["a", "b", "c", "d"].map((id) => `-netdev tap,id=${id},ifname=tap${id}`);
+  const devices = [
+    "-device virtio-net-device,netdev=a",
+    "-device virtio-net-device,netdev=b,mac=52:54:00:12:34:57",
+    "-device virtio-net-device,netdev=c,mac=52:54:00:AB:CD:EF",
+    "-device virtio-net-device,netdev=d",
+  ];
+  const config = configOf(["-kernel k", ...netdevs, ...devices].join(" "));
+  expect(config.devices.map((device) => ("mac" in device ? device.mac : ""))).toEqual([
+    "52:54:00:12:34:56",
+    "52:54:00:12:34:57",
+    "52:54:00:ab:cd:ef",
+    "52:54:00:12:34:58",
+  ]);
+});
+
+test.each([
+  ["ifname=tap0", 1, { kind: "interface", name: "tap0" }],
+  ["ifname=tap0,fd=5,queues=4", 4, { kind: "interface", name: "tap0" }],
+  ["fd=5", 1, { kind: "descriptors", fds: [5] }],
+  ["fds=5:6:7", 3, { kind: "descriptors", fds: [5, 6, 7] }],
+  ["fds=5:6,queues=2", 2, { kind: "descriptors", fds: [5, 6] }],
+])("-netdev tap,id=n,%s has its queues", (keys, queues, tap) => {
+  const { netdevs } = configOf(`-kernel k -netdev tap,id=n,${keys}`);
+  expect(netdevs as unknown).toEqual([{ id: "n", queues, tap }]);
+});

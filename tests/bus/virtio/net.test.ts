@@ -13,8 +13,10 @@ import {
   SEND,
   withHeader,
 } from "../../support/net_driver.ts";
-import { until } from "../../support/until.ts";
+import { Random } from "../../support/random.ts";
+import { until, untilFound } from "../../support/until.ts";
 import { FEATURE } from "../../support/virtio_transport.ts";
+import { descriptorBytes } from "../../support/virtqueue.ts";
 
 const OTHER_MAC = "52:54:00:99:99:99";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -263,6 +265,38 @@ test("touches no buffer after a reset in the middle of traffic", async () => {
     const written = buffers.filter((buffer) => machine.ram.read(buffer).some((byte) => byte !== 0));
     expect(written).toEqual([]);
   }
+});
+
+test.each([1, 2, 3, 4, 5, 6])("survives random rings on all its queues, seed %i", async (seed) => {
+  using bench = new NetBench({ features: NET_FEATURE.mergeable | FEATURE.indirect });
+  const { driver, wire, machine } = bench;
+  const random = new Random(seed);
+  const scratch = machine.ram.allocate(0x1000);
+  for (let round = 0; round < 40; round += 1) {
+    for (const [index, queue] of driver.queues.entries()) {
+      const descriptors = Array.from({ length: queue.size }, () => ({
+        address: scratch.address + random.below(0x1000),
+        length: random.below(0x800),
+        flags: random.below(8),
+        next: random.below(queue.size + 1),
+      }));
+      machine.ram.write(queue.addresses.descriptors, descriptorBytes(descriptors));
+      machine.ram.write(queue.addresses.available + 4, random.bytes(2 * queue.size));
+      queue.setAvailableIndex(random.below(queue.size + 2));
+      driver.transport.notify(index);
+    }
+    wire.send(withHeader(frameTo(OWN_MAC, 60 + random.below(9000))));
+    wire.take();
+    bench.start();
+  }
+  driver.offerBuffers(200, BUFFER_SIZE);
+  wire.send(withHeader(frameTo(OWN_MAC, 60, 99)));
+  await untilFound("the last frame", async () => {
+    const { frame, bufferCount } = await driver.receive();
+    driver.offerBuffers(bufferCount, BUFFER_SIZE);
+    return frame[14] === 113 || undefined;
+  });
+  expect(driver.needsReset).toBe(false);
 });
 
 test("a thousand frames each way wake the event loop never", async () => {
