@@ -290,7 +290,7 @@ test.each([1, 2, 3, 4, 5, 6])("survives random rings on all its queues, seed %i"
     bench.start();
   }
   driver.offerBuffers(200, BUFFER_SIZE);
-  wire.send(withHeader(frameTo(OWN_MAC, 60, 99)));
+  await until("room on the wire", () => wire.send(withHeader(frameTo(OWN_MAC, 60, 99))));
   await untilFound("the last frame", async () => {
     const { frame, bufferCount } = await driver.receive();
     driver.offerBuffers(bufferCount, BUFFER_SIZE);
