@@ -60,7 +60,8 @@ export function helpText(version: string): string {
   });
   return [
     `StratoVirt ${version}: a virtual machine monitor`,
-    "Usage: stratovirt -kernel PATH [OPTION [VALUE]]…",
+    "Usage: stratovirt -kernel PATH [OPTION [VALUE]]…\n" +
+      "       stratovirt check | doctor | completion | reference …",
     ...sections,
     "Details: -OPTION help, and for drivers and back ends -OPTION NAME,help",
   ].join("\n\n");

@@ -10,7 +10,7 @@ import { checkCommandLine } from "../../src/tools/check.ts";
 import { runTool, toolNames } from "../../src/tools/tools.ts";
 import { Program } from "../support/program.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
-import { words } from "./run.ts";
+import { printed, words } from "./run.ts";
 
 const checkout = join(import.meta.dir, "..", "..");
 
@@ -69,6 +69,10 @@ test("what begins with no dash and is near nothing is told the commands", async 
     "Unknown command 'microvm'. Known: check, doctor, completion, reference; " +
       "options begin with a dash, see -help.",
   );
+});
+
+test("-help names every subcommand", () => {
+  expect(printed("-help")).toContain(`stratovirt ${toolNames.join(" | ")} …`);
 });
 
 test.each(toolNames)("%s --help says what it does", async (name) => {
