@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf, UserError } from "../src/errors.ts";
 import { measureBoot } from "./bench/boot.ts";
-import { peer, qemu, stratovirt } from "./bench/contender.ts";
+import { leanQemu, peer, qemu, stratovirt } from "./bench/contender.ts";
 import { measureMemory } from "./bench/memory.ts";
 import { writePayloads } from "./bench/payload.ts";
 import { measurePhases } from "./bench/phases.ts";
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     throw new UserError(`--only takes ${parts.join(", ")}, not "${unknown}"`);
   }
   const wants = (part: (typeof parts)[number]) => values.only.includes(part);
-  const contenders = [stratovirt, qemu, ...values.peer.map(peer)];
+  const contenders = [stratovirt, qemu, leanQemu, ...values.peer.map(peer)];
   const payloads = writePayloads(join(cachePath("bench"), "payloads"));
   if (wants("start")) {
     const count = readCount("runs", values.runs);

@@ -20,15 +20,24 @@ export const stratovirt: Contender = {
   ],
 };
 
-/** A microvm with no device that the payload does not need. */
-export const qemu: Contender = {
-  name: "qemu",
-  command: ({ elf }) => [
-    ...(["qemu-system-x86_64", "-M", "microvm,pit=off,pic=off,rtc=off"] as const),
-    ...["-cpu", "host,arch-capabilities=off", "-accel", "kvm", "-m", `${memoryMib}M`],
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", elf],
-  ],
-};
+/** A microvm as a user starts it, without the chips that the payload does not need. */
+export const qemu = microvm("qemu", ["-nographic"]);
+
+/** The same with everything left out that can be. */
+export const leanQemu = microvm("lean qemu", [
+  ...["-nodefaults", "-no-user-config", "-display", "none"],
+]);
+
+function microvm(name: string, more: readonly string[]): Contender {
+  return {
+    name,
+    command: ({ elf }) => [
+      ...(["qemu-system-x86_64", "-M", "microvm,pit=off,pic=off,rtc=off"] as const),
+      ...["-cpu", "host,arch-capabilities=off", "-accel", "kvm", "-m", `${memoryMib}M`],
+      ...["-no-reboot", "-kernel", elf, ...more],
+    ],
+  };
+}
 
 /**
  * Another program: a path with its arguments, in which {flat} and {elf} become the payload's

@@ -9,7 +9,7 @@ import {
   readFileSync,
   rmSync,
 } from "node:fs";
-import { resolve } from "node:path";
+import { pathModule } from "../builtin.ts";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { UserError } from "../errors.ts";
@@ -150,7 +150,9 @@ function isListening(path: string): boolean {
     const rows = readFileSync("/proc/net/unix", "latin1").split("\n");
     return rows.some((row) => {
       const [, , , flags, , , , name = ""] = row.trim().split(/ +/);
-      return flags === ACCEPTS_CONNECTIONS && resolve(name) === resolve(path);
+      return (
+        flags === ACCEPTS_CONNECTIONS && pathModule().resolve(name) === pathModule().resolve(path)
+      );
     });
   } catch {
     // Without /proc nobody can tell.

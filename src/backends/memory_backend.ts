@@ -11,7 +11,7 @@ import {
   statSync,
   unlinkSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { pathModule } from "../builtin.ts";
 import type { Core } from "../core/core.ts";
 import { UserError } from "../errors.ts";
 import type { MemoryZone } from "../options/config.ts";
@@ -85,7 +85,7 @@ function openNamed(zone: MemoryZone, path: string): number {
 
 /** Huge pages are the file system's blocks; everything else has the processor's pages. */
 function pageSizeOf(path: string): number {
-  for (const place of [path, dirname(path)]) {
+  for (const place of [path, pathModule().dirname(path)]) {
     try {
       const system = statfsSync(place);
       return system.type === HUGETLBFS ? system.bsize : PAGE_SIZE;

@@ -1,6 +1,6 @@
 // Finds out what kind of kernel a file is, and what of it goes where in guest memory.
 
-import { gunzipSync } from "node:zlib";
+import { zlibModule } from "../builtin.ts";
 import { UserError } from "../errors.ts";
 import { isBzImage, parseBzImage } from "./bzimage.ts";
 import { isLoadedCode, parseElf } from "./elf.ts";
@@ -185,7 +185,7 @@ function isGzip(file: BootFile): boolean {
 function unpack(file: BootFile, memorySize: number): Uint8Array {
   if (file.size > memorySize) throw tooLarge(file, memorySize);
   try {
-    return gunzipSync(file.read(0, file.size), { maxOutputLength: memorySize });
+    return zlibModule().gunzipSync(file.read(0, file.size), { maxOutputLength: memorySize });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ERR_BUFFER_TOO_LARGE") {

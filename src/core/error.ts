@@ -1,6 +1,6 @@
 // A failure below the boundary, as a value with its cause and as a sentence.
 
-import { constants } from "node:os";
+import { osModule } from "../builtin.ts";
 import { Capability, Operation, Status } from "./abi.gen.ts";
 
 /** Why a call into the core failed. */
@@ -55,5 +55,5 @@ function nameOf(values: Readonly<Record<string, number>>, value: number): string
 
 /** "EACCES" for 13, and so on. */
 export function errnoText(errno: number): string {
-  return nameOf(constants.errno, errno);
+  return nameOf(osModule().constants.errno, errno);
 }

@@ -1,7 +1,7 @@
 // Loads the core library and checks that it is the one this program was built with.
 
 import { dlopen, type Symbols } from "bun:ffi";
-import { resolve } from "node:path";
+import { pathModule } from "../builtin.ts";
 import { ABI_HASH, SYMBOLS } from "./abi.gen.ts";
 
 /** Set by the build of the static executable, which carries the core inside itself. */
@@ -33,7 +33,7 @@ export function loadLibrary(): Library {
 /** Where the functions of the core, and in the static executable those of its start, are. */
 export function libraryPath(): string {
   if (typeof STRATOVIRT_CORE === "string") return STRATOVIRT_CORE;
-  return resolve(import.meta.dir, "../../zig-out/lib/libstratovirt_core.so");
+  return pathModule().resolve(import.meta.dir, "../../zig-out/lib/libstratovirt_core.so");
 }
 
 function openLibrary(path: string): Library {

@@ -1,7 +1,7 @@
 // Maps the guest's memory: its zones one after the other into the board's ranges.
 
-import { availableParallelism } from "node:os";
 import { type MemoryBackend, openMemoryBackend } from "../backends/memory_backend.ts";
+import { osModule } from "../builtin.ts";
 import { MemoryPolicy, Operation } from "../core/abi.gen.ts";
 import type { Core, NewMemory } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
@@ -56,7 +56,11 @@ export function addGuestMemory(
   const backends = new Map(
     zones.map((zone) => [zone, place.resources.add(openMemoryBackend(core, zone))]),
   );
-  const threads = Math.min(availableParallelism(), MAX_PREALLOC_THREADS, config.cpu.count);
+  const threads = Math.min(
+    osModule().availableParallelism(),
+    MAX_PREALLOC_THREADS,
+    config.cpu.count,
+  );
   for (const piece of planPieces(zones, place.ranges)) {
     const backend = backends.get(piece.zone);
     if (backend === undefined) throw new Error(`${piece.zone.what} was not opened`);
