@@ -8,16 +8,17 @@ const TAP = `sv${process.pid}`;
 const SIZE = 8_000_000;
 const SUM = /[0-9a-f]{32}/;
 
-/** Makes a tap with an address, serves a file on it, and takes one. */
+/** Makes a tap with an address, serves a file on it, and takes one; the pipe never ends. */
 const serve = `
 ip tuntap add ${TAP} mode tap
 ip addr add 10.9.0.1/24 dev ${TAP}
 ip link set ${TAP} up
 cd "$(mktemp -d)"
 head -c ${SIZE} /dev/urandom > file
-md5sum file
 busybox httpd -f -p 10.9.0.1:8080 &
-sleep 1000 | busybox nc -l -p 5001 | md5sum
+md5sum file
+mkfifo open
+busybox nc -l -p 5001 <> open | md5sum
 ip link del ${TAP}
 kill %1
 `;
@@ -39,15 +40,18 @@ describe("a guest on a tap", () => {
     const host = await guestHost();
     const nobody = new ReadableStream<Uint8Array>();
     const text = new TextDecoder();
+    const ready = Promise.withResolvers<void>();
     const server = host.start(["sh", "-c", serve], {
       stdin: nobody,
       onStdout: (bytes) => {
         served += text.decode(bytes);
+        ready.resolve();
       },
       onStderr: () => {},
       env: {},
       timeoutMs: prepareTimeoutMs,
     });
+    await ready.promise;
     const card = ["-netdev", `tap,id=n,ifname=${TAP}`, "-device", "virtio-net-device,netdev=n"];
     outcome = await Guest.run({ script, disk: "none", more: card });
     await server;

@@ -431,9 +431,12 @@ pub const Net = struct {
     }
 
     /// The interface was removed: its descriptor stays ready for ever and is watched no more.
+    /// What the guest sends is dropped.
     fn lose(self: *Net, pair: *Pair) void {
         self.loop.removeFromHandler(&pair.source);
         pair.gone = true;
+        pair.wants_output = false;
+        self.device.kickAll();
         self.hostFailed(errno_no_device);
         self.link_up.store(false, .release);
         self.device.configChanged();
