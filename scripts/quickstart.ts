@@ -18,7 +18,7 @@ const labFolder = "/tmp/quickstart";
 const session = "uname -a; mount | grep ' / '; ls /";
 
 async function build(): Promise<void> {
-  await runCommand(["bun", join(checkout, "scripts/build.ts")], {
+  await runCommand(["bun", join(checkout, "scripts/build.ts"), "--arch", "x86_64"], {
     cwd: checkout,
     timeoutMs: 600_000,
   });
@@ -39,8 +39,8 @@ function machine(program: string, images: GuestImages, disk: string, append: str
  */
 async function copyToLab(images: GuestImages): Promise<GuestImages> {
   const files = [executable, images.kernel, images.initrd, images.disk];
-  const command = ["sh", "-c", `mkdir -p ${labFolder} && cp -u "$@" ${labFolder}`, "sh", ...files];
-  const result = await labRun(command, { timeoutMs: bootTimeoutMs });
+  const copy = `mkdir -p ${labFolder} && cp -u --remove-destination "$@" ${labFolder}`;
+  const result = await labRun(["sh", "-c", copy, "sh", ...files], { timeoutMs: bootTimeoutMs });
   if (result.code !== 0) throw new UserError(`cannot copy into the lab: ${result.stderr.trim()}`);
   const inLab = (path: string) => join(labFolder, basename(path));
   return {
@@ -102,8 +102,7 @@ async function main(): Promise<number> {
   const append = kernelArguments(interactive ? {} : { script: session });
   const program = where.able ? executable : join(labFolder, basename(executable));
   const argv = machine(program, images, disk, append);
-  console.log(`Stages: ${stages.summary()}.`);
-  console.log("To leave the guest: poweroff, or Ctrl-A x.");
+  console.log(`Stages: ${stages.summary()}. To leave the guest: poweroff, or Ctrl-A x.`);
   const { code, output } = await stages.run("guest", () => runMachine(argv, where, mode));
   process.stdout.write(output);
   console.log(`Stages: ${stages.summary()}.`);
