@@ -14,7 +14,7 @@ import { VERSION } from "./version.ts";
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /** Runs the program; resolves to its exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
+async function main(argv: readonly string[]): Promise<number> {
   const [first] = argv;
   if (first !== undefined && !first.startsWith("-")) {
     const { runTool } = await import("./tools/tools.ts");

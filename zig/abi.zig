@@ -5,195 +5,25 @@
 const std = @import("std");
 const limits = @import("limits.zig");
 const errors = @import("errors.zig");
-const system = @import("kernel/system.zig");
 const kernel_vm = @import("kernel/vm.zig");
 const kvm = @import("kernel/kvm.zig");
 const core_module = @import("core.zig");
-const address_map = @import("bus/address_map.zig");
 const outcome = @import("bus/outcome.zig");
-const vcpu_module = @import("vcpu/vcpu.zig");
 const cpuid = @import("vcpu/x86_64/cpuid.zig");
 const state = @import("vcpu/x86_64/state.zig");
-const registry = @import("devices/registry.zig");
 const table = @import("devices/table.zig");
 const debug_port = @import("devices/platform/debug_port.zig");
 const doorbell = @import("io/doorbell.zig");
-const placement = @import("memory/placement.zig");
 const jail = @import("host/jail_abi.zig");
 const balloon = @import("devices/virtio/balloon.zig");
-const rng = @import("devices/virtio/rng.zig");
-const blk_config = @import("devices/virtio/blk_config.zig");
-const net_config = @import("devices/virtio/net_config.zig");
 const tap = @import("kernel/tap.zig");
-const engine = @import("io/engine.zig");
 const seccomp = @import("seccomp.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
 const descriptors = @import("host/descriptors.zig");
+const scalars = @import("abi_scalars.zig");
+const types = @import("abi_types.zig");
 const Core = core_module.Core;
 const Status = errors.Status;
-
-/// A number that does not fit 53 bits crosses as a bigint; u64 crosses as a checked number.
-pub const Bits64 = enum(u64) { _ };
-pub const Pointer = table.Pointer;
-
-pub const CoreParams = extern struct {
-    /// /dev/kvm, which stays the caller's; -1: a machine without KVM (accel=test).
-    system_fd: i32,
-    /// A VM made early, with interrupt chips and first vCPU; -1 each: none.
-    vm_fd: i32,
-    vcpu_fd: i32,
-    padding: u32 = 0,
-    /// Where the new core's handle goes: eight bytes.
-    handle: Pointer,
-    /// Where the cause goes when there is no core to keep it: a Failure.
-    failure: Pointer,
-};
-
-pub const MemoryParams = extern struct {
-    guest_address: u64,
-    size: u64,
-    /// Host addresses kept for this and what follows it without a gap; less than size: size.
-    span_size: u64,
-    /// File that backs the memory at `offset`; -1: anonymous.
-    fd: i32,
-    shared: u32,
-    offset: u64,
-    dump: u32,
-    /// Whether the kernel must promise the pages now, as huge pages need.
-    reserve: u32,
-    /// Threads that touch all of it before this call returns; 0: none.
-    prealloc: u32,
-    policy: placement.Policy,
-    /// Host nodes 0 to 63 and 64 to 127, a bit each.
-    nodes_low: Bits64,
-    nodes_high: Bits64,
-};
-
-pub const TransferParams = extern struct { guest_address: u64, bytes: Pointer, size: u64 };
-
-pub const LoadParams = extern struct {
-    guest_address: u64,
-    size: u64,
-    offset: u64,
-    fd: i32,
-    padding: u32 = 0,
-};
-
-pub const ChardevParams = extern struct {
-    /// -1 for each that is absent.
-    input_fd: i32,
-    output_fd: i32,
-    listen_fd: i32,
-    /// Whether Ctrl-A x leaves.
-    escape: u32,
-};
-
-pub const ThreadParams = extern struct { name: Pointer, name_size: u64 };
-
-/// One register access, from a test or a tool.
-pub const AccessParams = extern struct {
-    space: address_map.Space,
-    size: u32,
-    address: u64,
-    value: Bits64,
-};
-
-/// Filters of the process, of its vCPU threads and of its iothreads, each an array of 8-byte BPF
-/// instructions. The process's one must allow what the others do.
-pub const SeccompParams = extern struct {
-    main: Pointer,
-    vcpu: Pointer,
-    iothread: Pointer,
-    main_count: u32,
-    vcpu_count: u32,
-    iothread_count: u32,
-    /// Where a violation is reported before the process ends with 159; -1: standard error.
-    log_fd: i32,
-};
-
-pub const VcpuInfo = extern struct {
-    state: vcpu_module.State,
-    thread_id: u32,
-    apic_id: u32,
-    park: outcome.ParkReason,
-    park_count: u64,
-    pio_exits: u64,
-    mmio_exits: u64,
-    other_exits: u64,
-    failure_errno: i32,
-    failure_exit_reason: u32,
-    failure_detail: Bits64,
-};
-
-/// Registers for a report on a vCPU that cannot go on.
-pub const RegisterDump = extern struct {
-    rip: Bits64,
-    rsp: Bits64,
-    rflags: Bits64,
-    rax: Bits64,
-    rbx: Bits64,
-    rcx: Bits64,
-    rdx: Bits64,
-    rsi: Bits64,
-    rdi: Bits64,
-    cr0: Bits64,
-    cr2: Bits64,
-    cr3: Bits64,
-    cr4: Bits64,
-    efer: Bits64,
-};
-
-/// Counters of a device for logs and tests.
-pub const DeviceInfo = extern struct {
-    interrupt_count: u64 = 0,
-    /// How often its guest broke the rules, and the last broken rule as words.
-    fault_count: u64 = 0,
-    fault: [48]u8 = @splat(0),
-    /// Requests that the host failed, and the errno of the last.
-    error_count: u64 = 0,
-    last_errno: i32 = 0,
-    padding: u32 = 0,
-};
-
-pub const constants = .{
-    .no_line = table.no_line,
-    .no_chardev = table.no_chardev,
-    .vcpu_count_max = limits.vcpu_count_max,
-    .iothread_count_max = limits.iothread_count_max,
-    .transfer_size_max = limits.transfer_size_max,
-    .blk_read_only = blk_config.flag_read_only,
-    .blk_discard = blk_config.flag_discard,
-    .blk_write_zeroes = blk_config.flag_write_zeroes,
-    .blk_detect_zeroes = blk_config.flag_detect_zeroes,
-    .blk_detect_unmap = blk_config.flag_detect_unmap,
-    .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
-    .balloon_reporting = balloon.flag_reporting,
-    .balloon_page_size = balloon.page_size,
-    .net_pair_count_max = net_config.pair_count_max,
-    .net_offload = net_config.flag_offload,
-    .net_ufo = net_config.flag_ufo,
-    .net_tap_queues = net_config.flag_tap_queues,
-    .tap_request_size = tap.request_size,
-    .tap_offload_tso4 = tap.offload_tso4,
-    .tap_offload_ufo = tap.offload_ufo,
-};
-
-/// Types that TypeScript needs beside those of the parameters below, or under another name.
-pub const named_types = .{
-    .Operation = errors.Operation,
-    .Capability = kvm.Capability,
-    .News = doorbell.News,
-    .BlkParams = blk_config.Params,
-    .RngParams = rng.Params,
-    .BalloonParams = balloon.Params,
-    .BalloonInfo = balloon.Info,
-    .NetParams = net_config.Params,
-    .EngineKind = engine.Kind,
-    .MemoryPolicy = placement.Policy,
-    .VcpuState = vcpu_module.State,
-    .RouteKind = kernel_vm.Route.Kind,
-    .JailLimit = jail.JailLimit,
-};
 
 pub const api = struct {
     /// Compared with the generated file before any other call.
@@ -201,7 +31,7 @@ pub const api = struct {
         return @import("abi_hash.zig").hash;
     }
 
-    pub fn core_create(params: *const CoreParams) callconv(.c) Status {
+    pub fn core_create(params: *const types.CoreParams) callconv(.c) Status {
         const failure: *errors.Failure = @ptrFromInt(@backingInt(params.failure));
         const handle: *usize = @ptrFromInt(@backingInt(params.handle));
         const early: ?Core.Early = if (params.vm_fd < 0) null else .{
@@ -257,7 +87,7 @@ pub const api = struct {
         return done(vm.setRoutes(routes[0..count], &core.failure));
     }
 
-    pub fn memory_add(core: *Core, params: *const MemoryParams) callconv(.c) Status {
+    pub fn memory_add(core: *Core, params: *const types.MemoryParams) callconv(.c) Status {
         return done(core.addMemory(.{
             .guest_address = params.guest_address,
             .size = params.size,
@@ -273,18 +103,18 @@ pub const api = struct {
         }, &core.failure));
     }
 
-    pub fn memory_read(core: *Core, params: *const TransferParams) callconv(.c) Status {
+    pub fn memory_read(core: *Core, params: *const types.TransferParams) callconv(.c) Status {
         const bytes = sliceOf(params.bytes, params.size) catch |err| return errors.statusOf(err);
         return done(core.memory.read(params.guest_address, bytes));
     }
 
-    pub fn memory_write(core: *Core, params: *const TransferParams) callconv(.c) Status {
+    pub fn memory_write(core: *Core, params: *const types.TransferParams) callconv(.c) Status {
         const bytes = sliceOf(params.bytes, params.size) catch |err| return errors.statusOf(err);
         return done(core.memory.write(params.guest_address, bytes));
     }
 
     /// Reads a file into guest memory.
-    pub fn memory_load(core: *Core, params: *const LoadParams) callconv(.c) Status {
+    pub fn memory_load(core: *Core, params: *const types.LoadParams) callconv(.c) Status {
         return done(core.memory.load(.{
             .fd = params.fd,
             .offset = params.offset,
@@ -292,7 +122,11 @@ pub const api = struct {
         }, params.guest_address, &core.failure));
     }
 
-    pub fn thread_create(core: *Core, params: *const ThreadParams, out: *u32) callconv(.c) Status {
+    pub fn thread_create(
+        core: *Core,
+        params: *const types.ThreadParams,
+        out: *u32,
+    ) callconv(.c) Status {
         const name = sliceOf(params.name, params.name_size) catch |err| return errors.statusOf(err);
         return given(out, core.addLoop(name, &core.failure));
     }
@@ -304,7 +138,11 @@ pub const api = struct {
         return .ok;
     }
 
-    pub fn chardev_create(core: *Core, params: *const ChardevParams, out: *u32) callconv(.c) Status {
+    pub fn chardev_create(
+        core: *Core,
+        params: *const types.ChardevParams,
+        out: *u32,
+    ) callconv(.c) Status {
         return given(out, core.addChardev(.{
             .input_fd = params.input_fd,
             .output_fd = params.output_fd,
@@ -318,13 +156,13 @@ pub const api = struct {
         return done(core.terminal.setRaw(fd, &core.failure));
     }
 
-    pub fn terminal_restore(core: *Core) callconv(.c) Status {
-        core.terminal.restore();
-        return .ok;
-    }
-
     /// A listening stream socket at a sockaddr of `size` bytes; `out` is its descriptor.
-    pub fn host_listen(core: *Core, address: [*]const u8, size: u32, out: *i32) callconv(.c) Status {
+    pub fn host_listen(
+        core: *Core,
+        address: [*]const u8,
+        size: u32,
+        out: *i32,
+    ) callconv(.c) Status {
         if (size < 2 or size > sockaddr_size_max) return .invalid;
         var copy: [sockaddr_size_max]u8 align(8) = undefined;
         @memcpy(copy[0..size], address[0..size]);
@@ -391,12 +229,13 @@ pub const api = struct {
         return done(core.devices.destroy(core, id));
     }
 
-    pub fn device_info(core: *Core, id: u32, out: *DeviceInfo) callconv(.c) Status {
+    pub fn device_info(core: *Core, id: u32, out: *types.DeviceInfo) callconv(.c) Status {
         const device = core.devices.get(id) catch |err| return errors.statusOf(err);
         out.* = .{ .interrupt_count = device.line.count.load(.acquire) };
         switch (device.model) {
             .virtio_mmio => |*transport| {
                 out.fault_count = transport.mmio.device.fault_count;
+                // The longest words fit; a shorter text is as good for the log.
                 _ = std.fmt.bufPrint(&out.fault, "{f}", .{transport.mmio.device.fault}) catch {};
                 const errors_seen = transport.body.errorCounters();
                 out.error_count = errors_seen.count;
@@ -440,7 +279,7 @@ pub const api = struct {
         return done(core.devices.publish(core, windows[0..count]));
     }
 
-    pub fn bus_read(core: *Core, access: *AccessParams) callconv(.c) Status {
+    pub fn bus_read(core: *Core, access: *types.AccessParams) callconv(.c) Status {
         var data: [8]u8 = @splat(0);
         if (!isAccess(access)) return .invalid;
         core.bus.read(&core.reader, access.space, access.address, data[0..access.size]);
@@ -449,11 +288,12 @@ pub const api = struct {
     }
 
     /// A write that asks for power-off or reset reports its reason in `value`, otherwise 0.
-    pub fn bus_write(core: *Core, access: *AccessParams) callconv(.c) Status {
+    pub fn bus_write(core: *Core, access: *types.AccessParams) callconv(.c) Status {
         var data: [8]u8 = undefined;
         if (!isAccess(access)) return .invalid;
         std.mem.writeInt(u64, &data, @backingInt(access.value), .little);
-        const asked = core.bus.write(&core.reader, access.space, access.address, data[0..access.size]);
+        const bytes = data[0..access.size];
+        const asked = core.bus.write(&core.reader, access.space, access.address, bytes);
         const reason: outcome.ParkReason = switch (asked) {
             .none => .none,
             .park => |reason| reason,
@@ -498,7 +338,7 @@ pub const api = struct {
         return done(core.vcpus.pauseAll(&core.failure));
     }
 
-    pub fn vcpu_info(core: *Core, index: u32, out: *VcpuInfo) callconv(.c) Status {
+    pub fn vcpu_info(core: *Core, index: u32, out: *types.VcpuInfo) callconv(.c) Status {
         const vcpu = core.vcpus.at(index) catch |err| return errors.statusOf(err);
         out.* = .{
             .state = vcpu.currentState(),
@@ -517,14 +357,14 @@ pub const api = struct {
     }
 
     /// The vCPU must be at rest.
-    pub fn vcpu_registers(core: *Core, index: u32, out: *RegisterDump) callconv(.c) Status {
+    pub fn vcpu_registers(core: *Core, index: u32, out: *types.RegisterDump) callconv(.c) Status {
         const vcpu = core.vcpus.at(index) catch |err| return errors.statusOf(err);
         if (!vcpu.isAtRest()) return .invalid;
         var registers: kvm.Registers = undefined;
         var special: kvm.SpecialRegisters = undefined;
         state.readRegisters(vcpu.fd, &registers, &special, &core.failure) catch |err|
             return errors.statusOf(err);
-        inline for (@typeInfo(RegisterDump).@"struct".field_names) |name| {
+        inline for (@typeInfo(types.RegisterDump).@"struct".field_names) |name| {
             const value = if (@hasField(kvm.Registers, name))
                 @field(registers, name)
             else
@@ -536,7 +376,7 @@ pub const api = struct {
 
     /// Confines all threads, once, with all vCPUs started and paused: each installs its filter
     /// before its first guest instruction. Later threads get theirs when they start.
-    pub fn seccomp_install(core: *Core, params: *const SeccompParams) callconv(.c) Status {
+    pub fn seccomp_install(core: *Core, params: *const types.SeccompParams) callconv(.c) Status {
         const main = programOf(params.main, params.main_count) catch |err|
             return errors.statusOf(err);
         const vcpu = programOf(params.vcpu, params.vcpu_count) catch |err|
@@ -626,17 +466,17 @@ fn given(out: *u32, answer: errors.CoreError!u32) Status {
 /// sockaddr_storage (socket(7)).
 const sockaddr_size_max = 128;
 
-fn isAccess(access: *const AccessParams) bool {
+fn isAccess(access: *const types.AccessParams) bool {
     return access.size >= 1 and access.size <= 8 and @backingInt(access.space) <= 1;
 }
 
-fn programOf(pointer: Pointer, count: u32) errors.CoreError!seccomp.Program {
+fn programOf(pointer: scalars.Pointer, count: u32) errors.CoreError!seccomp.Program {
     if (count == 0 or count > seccomp.instruction_count_max) return error.Invalid;
     const instructions: [*]const u64 = @ptrFromInt(@backingInt(pointer));
     return instructions[0..count];
 }
 
-fn sliceOf(pointer: Pointer, size: u64) errors.CoreError![]u8 {
+fn sliceOf(pointer: scalars.Pointer, size: u64) errors.CoreError![]u8 {
     if (size > limits.transfer_size_max) return error.Limit;
     if (size == 0) return &.{};
     const bytes: [*]u8 = @ptrFromInt(@backingInt(pointer));

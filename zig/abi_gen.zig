@@ -4,6 +4,8 @@
 const std = @import("std");
 const linux = std.os.linux;
 const abi = @import("abi.zig");
+const scalars = @import("abi_scalars.zig");
+const types = @import("abi_types.zig");
 const Core = @import("core.zig").Core;
 const abi_hash = @import("abi_hash.zig");
 
@@ -38,16 +40,16 @@ const Text = struct {
 
 fn printConstants(text: *Text) void {
     text.print("export const CONSTANTS = {{\n", .{});
-    inline for (@typeInfo(@TypeOf(abi.constants)).@"struct".field_names) |name| {
-        text.print("  {s}: {d},\n", .{ comptime camel(name), @field(abi.constants, name) });
+    inline for (@typeInfo(@TypeOf(types.constants)).@"struct".field_names) |name| {
+        text.print("  {s}: {d},\n", .{ comptime camel(name), @field(types.constants, name) });
     }
     text.print("}} as const;\n\n", .{});
 }
 
 /// Every enum and struct once, those that others use first.
 fn printTypes(text: *Text) void {
-    const types = comptime collectTypes();
-    inline for (types) |T| switch (@typeInfo(T)) {
+    const collected = comptime collectTypes();
+    inline for (collected) |T| switch (@typeInfo(T)) {
         .@"enum" => printEnum(text, T),
         .@"struct" => printStruct(text, T),
         else => comptime unreachable,
@@ -62,12 +64,12 @@ fn collectTypes() []const type {
         for (signature.param_types) |parameter| list = withType(list, parameter.?);
         list = withType(list, signature.return_type.?);
     }
-    for (named) |name| list = withType(list, @field(abi.named_types, name));
+    for (named) |name| list = withType(list, @field(types.named_types, name));
     return list;
 }
 
 fn withType(list: []const type, comptime T: type) []const type {
-    if (T == Core or T == abi.Bits64 or T == abi.Pointer) return list;
+    if (T == Core or T == scalars.Bits64 or T == scalars.Pointer) return list;
     for (list) |Known| if (Known == T) return list;
     switch (@typeInfo(T)) {
         .pointer => |info| return withType(list, info.child),
@@ -109,8 +111,8 @@ fn printStruct(text: *Text, comptime T: type) void {
 }
 
 fn printFieldType(text: *Text, comptime Field: type) void {
-    if (Field == abi.Bits64) return text.print("kind: \"bits64\"", .{});
-    if (Field == abi.Pointer) return text.print("kind: \"pointer\"", .{});
+    if (Field == scalars.Bits64) return text.print("kind: \"bits64\"", .{});
+    if (Field == scalars.Pointer) return text.print("kind: \"pointer\"", .{});
     switch (@typeInfo(Field)) {
         .int => text.print("kind: \"{s}\"", .{if (Field == usize) "u64" else @typeName(Field)}),
         .@"enum" => |info| text.print("kind: \"{s}\"", .{@typeName(info.tag_type)}),
@@ -153,10 +155,10 @@ fn scalarName(comptime T: type) []const u8 {
     };
 }
 
-const named = @typeInfo(@TypeOf(abi.named_types)).@"struct".field_names;
+const named = @typeInfo(@TypeOf(types.named_types)).@"struct".field_names;
 
 fn baseName(comptime T: type) []const u8 {
-    for (named) |name| if (@field(abi.named_types, name) == T) return name;
+    for (named) |name| if (@field(types.named_types, name) == T) return name;
     const full = @typeName(T);
     const dot = std.mem.lastIndexOfScalar(u8, full, '.') orelse return full;
     return full[dot + 1 ..];

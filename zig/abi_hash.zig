@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const types = @import("abi_types.zig");
 const Core = @import("core.zig").Core;
 
 pub const hash = computeHash();
@@ -15,13 +16,13 @@ fn computeHash() u64 {
         for (signature.param_types) |parameter| hasher.type(parameter.?);
         hasher.type(signature.return_type.?);
     }
-    for (@typeInfo(@TypeOf(abi.named_types)).@"struct".field_names) |name| {
+    for (@typeInfo(@TypeOf(types.named_types)).@"struct".field_names) |name| {
         hasher.text(name);
-        hasher.type(@field(abi.named_types, name));
+        hasher.type(@field(types.named_types, name));
     }
-    for (@typeInfo(@TypeOf(abi.constants)).@"struct".field_names) |name| {
+    for (@typeInfo(@TypeOf(types.constants)).@"struct".field_names) |name| {
         hasher.text(name);
-        hasher.number(@field(abi.constants, name));
+        hasher.number(@field(types.constants, name));
     }
     // 53 bits, so that it crosses as a number.
     return hasher.state >> 11;

@@ -149,7 +149,11 @@ pub const Core = struct {
     /// guest runs. `failure.value` is the thread that has filters of its own, if that is why.
     pub fn installFilters(
         self: *Core,
-        programs: struct { main: seccomp.Program, vcpu: seccomp.Program, iothread: seccomp.Program },
+        programs: struct {
+            main: seccomp.Program,
+            vcpu: seccomp.Program,
+            iothread: seccomp.Program,
+        },
         failure: *errors.Failure,
     ) errors.CoreError!void {
         if (self.filters.forVcpu() != null) return error.Invalid;

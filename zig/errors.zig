@@ -1,5 +1,6 @@
-//! The three kinds of error, kept apart. A bug of ours asserts. A host error (user, kernel, disk) is
-//! `error.Host` with its cause in a `Failure`. A guest error never leaves the device that saw it.
+//! The three kinds of error, kept apart. A bug of ours asserts. A host error (user, kernel, disk)
+//! is `error.Host` with its cause in a `Failure`. A guest error never leaves the device that saw
+//! it.
 
 const std = @import("std");
 
@@ -48,7 +49,6 @@ pub const Operation = enum(u32) {
     kvm_set_routing,
     kvm_irqfd,
     kvm_ioeventfd,
-    kvm_irq_line,
     kvm_run,
     memory_map,
     memory_advise,

@@ -18,8 +18,6 @@ pub const populate_thread_count_max = 16;
 pub const chardev_count_max = 32;
 /// Interrupt lines (GSI): 24 pins of the IOAPIC, the rest for MSI routes.
 pub const gsi_count_max = 1024;
-/// Pins of the in-kernel IOAPIC.
-pub const ioapic_pin_count = 24;
 
 /// Virtqueues of one device.
 pub const queue_count_max = 64;
@@ -44,8 +42,6 @@ pub const balloon_chain_page_count_max = 16 * 1024;
 /// Ranges or page numbers that it handles before other devices of the loop get a turn.
 pub const balloon_turn_count_max = 4 * 1024;
 
-/// File descriptors that one loop watches.
-pub const loop_source_count_max = 512;
 /// Events that one wake-up of a loop handles.
 pub const loop_event_count_max = 64;
 /// Submission entries of one loop's io_uring.

@@ -52,7 +52,7 @@ async function measureUp(
 }
 
 /** Sums over the mappings of smaps (proc(5)) but the one that has the size of guest memory. */
-export function sharesOf(smaps: string): Shares {
+function sharesOf(smaps: string): Shares {
   let privateDirty = 0;
   let pss = 0;
   for (const mapping of smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {

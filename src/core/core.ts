@@ -284,10 +284,6 @@ export class Core {
     this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#live, fd));
   }
 
-  restoreTerminal(): void {
-    this.#library.terminal_restore(this.#live);
-  }
-
   createDevice(device: NewDevice): DeviceId {
     const details = device.details ?? new Uint8Array(0);
     return this.#create(

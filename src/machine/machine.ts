@@ -234,9 +234,7 @@ export class Machine implements MachineControl {
   }
 
   #logExits(): void {
-    const { machine, cpu } = this.#config;
-    if (machine.accel === "test" || machine.type === "none") return;
-    for (let index = 0; index < cpu.count; index += 1) {
+    for (let index = 0; index < this.#assembly.vcpuCount; index += 1) {
       this.#log.debug(describeExits(this.#assembly.core, index));
     }
   }

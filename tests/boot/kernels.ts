@@ -34,7 +34,7 @@ export async function makeKernels(images: GuestImages): Promise<Kernels> {
 }
 
 /** Turns PT_NOTE program headers into PT_NULL (ELF-64 Object File Format, "Program header"). */
-export function withoutNotes(elf: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function withoutNotes(elf: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const copy = elf.slice();
   const view = new DataView(copy.buffer);
   const start = Number(view.getBigUint64(programHeader.tableOffset, true));

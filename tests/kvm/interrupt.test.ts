@@ -2,7 +2,7 @@
 // wake a halted guest, ioeventfds start a disk's work without an exit.
 
 import { describe, expect, test } from "bun:test";
-import { ParkReason } from "../../src/core/abi.gen.ts";
+import { ParkReason, RouteKind } from "../../src/core/abi.gen.ts";
 import { BLK_REQUEST, BLK_STATUS, BlkDriver } from "../support/blk_driver.ts";
 import { diskOn } from "../support/disk.ts";
 import { hasKvm } from "../support/kvm.ts";
@@ -67,6 +67,26 @@ describe.skipIf(!hasKvm)("interrupts", () => {
     expect(await machine.parked()).toBe(ParkReason.reset);
     await machine.untilPrinted("handler;awake");
     expect(machine.core.deviceInfo(machine.serial).interruptCount).toBe(1);
+  });
+
+  test("an interrupt goes where its route says", async () => {
+    using machine = new KvmMachine();
+    const otherIrq = 3;
+    const handler = [...writePort(INTERRUPT_ENABLE, 0), ...print("rerouted;")];
+    const route = { gsi: SERIAL_IRQ, kind: RouteKind.pin, chip: 0, pin: otherIrq };
+    machine.core.setRoutes([{ ...route, address: 0, data: 0 }]);
+    machine.run(
+      payload(
+        handleInterrupt(machine, otherIrq, handler),
+        writePort(INTERRUPT_ENABLE, TRANSMIT),
+        x86.enableInterrupts,
+        x86.halt,
+        print("awake"),
+        RESET,
+      ),
+    );
+    expect(await machine.parked()).toBe(ParkReason.reset);
+    await machine.untilPrinted("rerouted;awake");
   });
 
   test("a disk's completion wakes a halted guest", async () => {

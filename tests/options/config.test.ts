@@ -299,11 +299,11 @@ test("network devices get the next MAC address that nobody was given", () => {
     "-device virtio-net-device,netdev=d",
   ];
   const config = configOf(["-kernel k", ...netdevs, ...devices].join(" "));
-  expect(config.devices.map((device) => ("mac" in device ? device.mac : ""))).toEqual([
-    "52:54:00:12:34:56",
-    "52:54:00:12:34:57",
-    "52:54:00:ab:cd:ef",
-    "52:54:00:12:34:58",
+  expect(config.devices).toMatchObject([
+    { mac: "52:54:00:12:34:56" },
+    { mac: "52:54:00:12:34:57" },
+    { mac: "52:54:00:ab:cd:ef" },
+    { mac: "52:54:00:12:34:58" },
   ]);
 });
 

@@ -15,8 +15,7 @@ const Cmos = @import("platform/cmos.zig").Cmos;
 const body = @import("virtio/body.zig");
 const mmio = @import("../virtio/mmio.zig");
 
-/// An address of TypeScript's memory: a typed array on that side.
-pub const Pointer = enum(usize) { _ };
+const Pointer = @import("../abi_scalars.zig").Pointer;
 
 /// What TypeScript says of a new device. `details` is the model's own parameter struct.
 pub const DeviceParams = extern struct {
@@ -55,7 +54,11 @@ pub const DeviceTable = struct {
     notifies: [limits.window_count_max]Vm.Notify = undefined,
     notify_count: usize = 0,
 
-    pub fn create(self: *DeviceTable, core: *Core, params: *const DeviceParams) errors.CoreError!u32 {
+    pub fn create(
+        self: *DeviceTable,
+        core: *Core,
+        params: *const DeviceParams,
+    ) errors.CoreError!u32 {
         const slot = for (self.slots, 0..) |device, index| {
             if (device == null) break index;
         } else return error.Limit;

@@ -3,12 +3,12 @@
 
 const limits = @import("../limits.zig");
 const errors = @import("../errors.zig");
-const abi = @import("../abi.zig");
+const scalars = @import("../abi_scalars.zig");
 const jail = @import("jail.zig");
 const jail_drop = @import("jail_drop.zig");
 const jail_enter = @import("jail_enter.zig");
-const Bits64 = abi.Bits64;
-const Pointer = abi.Pointer;
+const Bits64 = scalars.Bits64;
+const Pointer = scalars.Pointer;
 const Status = errors.Status;
 
 pub const JailMountParams = extern struct {

@@ -93,6 +93,7 @@ pub const Loop = struct {
     pub fn modify(self: *Loop, source: *Source, interest: Interest) void {
         var ignored: errors.Failure = .{};
         const address = @intFromPtr(source);
+        // The source is watched already, so the kernel has nothing to refuse.
         self.control(linux.EPOLL.CTL_MOD, source.fd, interest, address, &ignored) catch {};
     }
 
@@ -188,7 +189,7 @@ pub const Loop = struct {
 
 /// The core's threads take no signal but those aimed at them: the runtime has its own for them.
 /// SIGSYS stays open, so that its handler can name a forbidden system call.
-pub fn blockSignals() void {
+fn blockSignals() void {
     var mask: linux.sigset_t = @splat(std.math.maxInt(usize));
     linux.sigdelset(&mask, .SYS);
     _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);

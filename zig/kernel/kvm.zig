@@ -29,7 +29,6 @@ pub const set_user_memory_region = iow(0x46, MemoryRegion);
 pub const set_tss_addr = io(0x47);
 pub const set_identity_map_addr = iow(0x48, u64);
 pub const create_irqchip = io(0x60);
-pub const irq_line = iow(0x61, IrqLevel);
 pub const set_gsi_routing = iow(0x6a, RoutingHeader);
 pub const irqfd = iow(0x76, Irqfd);
 pub const create_pit2 = iow(0x77, PitConfig);
@@ -76,12 +75,7 @@ pub const MemoryRegion = extern struct {
     guest_address: u64,
     size: u64,
     host_address: u64,
-
-    pub const log_dirty = 1;
-    pub const read_only = 2;
 };
-
-pub const IrqLevel = extern struct { irq: u32, level: u32 };
 
 pub const PitConfig = extern struct {
     flags: u32,
@@ -110,7 +104,6 @@ pub const Ioeventfd = extern struct {
     reserved: [36]u8 = @splat(0),
 
     pub const flag_datamatch = 1;
-    pub const flag_pio = 2;
     pub const flag_deassign = 4;
 };
 
@@ -123,9 +116,6 @@ pub const RoutingEntry = extern struct {
     pad: u32 = 0,
     /// irqchip: chip, pin. MSI: address low, address high, data, device id.
     words: [8]u32 = @splat(0),
-
-    pub const type_irqchip = 1;
-    pub const type_msi = 2;
 };
 
 pub const CpuidHeader = extern struct { count: u32, padding: u32 = 0 };

@@ -199,16 +199,6 @@ pub const Vm = struct {
         _ = system.ioctl(self.vm_fd, kvm.ioeventfd, @intFromPtr(&request));
     }
 
-    pub fn setIrqLine(
-        self: *const Vm,
-        gsi: u32,
-        level: u32,
-        failure: *errors.Failure,
-    ) errors.HostError!void {
-        const request: kvm.IrqLevel = .{ .irq = gsi, .level = level };
-        _ = try self.call(kvm.irq_line, @intFromPtr(&request), .kvm_irq_line, failure);
-    }
-
     /// Replaces all interrupt routes. KVM_CREATE_IRQCHIP has set those of a PC: each GSI below 16
     /// to the PICs and each below 24 to the IOAPIC. Setting routes waits for every reader of the
     /// old ones, some milliseconds, so a machine without MSI leaves them alone.

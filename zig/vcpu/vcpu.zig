@@ -22,7 +22,7 @@ pub const Request = enum(u32) { run, pause, stop };
 pub const State = enum(u32) { created, running, paused, parked, stopped };
 
 /// Signal that takes a vCPU thread out of KVM_RUN. The runtime uses lower numbers for itself.
-pub const kick_signal = 36;
+const kick_signal = 36;
 
 /// What KVM said when a vCPU could not go on.
 pub const RunFailure = extern struct {
@@ -126,6 +126,7 @@ pub const Vcpu = struct {
     fn runThread(self: *Vcpu) void {
         allowOnlyKick();
         var name: [16]u8 = @splat(0);
+        // Three digits at most: `limits.vcpu_count_max`.
         _ = std.fmt.bufPrint(&name, "vcpu {d}", .{self.index}) catch unreachable;
         _ = linux.prctl(@backingInt(linux.PR.SET_NAME), @intFromPtr(&name), 0, 0, 0);
         self.thread_id.store(@intCast(system.gettid()), .release);

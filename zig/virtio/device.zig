@@ -20,12 +20,12 @@ pub const DrainMode = @import("model.zig").DrainMode;
 pub const Queue = queue_module.Queue;
 
 /// Device status bits (2.1).
-pub const status_acknowledge = 1;
-pub const status_driver = 2;
-pub const status_driver_ok = 4;
+const status_acknowledge = 1;
+const status_driver = 2;
+const status_driver_ok = 4;
 pub const status_features_ok = 8;
 pub const status_needs_reset = 64;
-pub const status_failed = 128;
+const status_failed = 128;
 
 /// Feature bits that no device type owns (6).
 pub const feature_indirect: u64 = 1 << 28;
@@ -285,11 +285,11 @@ pub const Device = struct {
     }
 
     /// A guest's write of a queue's ready register. Register lock held.
-    pub fn setQueueReady(self: *Device, queue: *Queue, ready: bool) void {
-        if (queue.ready() == ready) return;
+    pub fn setQueueReady(self: *Device, queue: *Queue, wanted: Queue.Readiness) void {
+        if (queue.ready() == (wanted == .ready)) return;
         self.work.lock();
         defer self.work.unlock();
-        if (!ready) {
+        if (wanted == .off) {
             self.settle();
             return queue.disable();
         }

@@ -8,8 +8,6 @@ const device_module = @import("device.zig");
 const Device = device_module.Device;
 const Queue = device_module.Queue;
 
-/// Bytes of the window.
-pub const window_size = 0x200;
 /// Offset of the queue notify register: where KVM's ioeventfds go, with the queue index as match.
 pub const notify_offset = 0x50;
 
@@ -170,7 +168,7 @@ pub const Mmio = struct {
             .driver_features => self.writeFeatures(value),
             .queue_select => self.state.queue_select = value,
             .queue_ready => if (self.selectedQueue()) |queue| {
-                self.device.setQueueReady(queue, value & 1 != 0);
+                self.device.setQueueReady(queue, if (value & 1 != 0) .ready else .off);
             },
             else => self.writeQueueRegister(register, value),
         }

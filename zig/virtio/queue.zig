@@ -47,6 +47,8 @@ pub const Error = error{
 pub const EnableError = error{ Size, Alignment, Memory };
 
 pub const Queue = struct {
+    pub const Readiness = enum { ready, off };
+
     state: State = .{},
     size_max: u16 = 0,
     mask: u16 = 0,

@@ -190,6 +190,7 @@ pub const Block = struct {
             defer self.device.work.unlock();
             std.mem.swap(raw.Image, &self.image, &image);
             std.mem.swap(engine_module.Engine, &self.engine, &engine);
+            // It was watched before; should that fail now, the first cause is the one to tell.
             self.watchEngine(failure) catch {};
             return err;
         };

@@ -1,5 +1,5 @@
-//! The virtio models as values: what a device slot holds beside the registers that lead to it. A new
-//! model adds its kind, its field and its line in `init`.
+//! The virtio models as values: what a device slot holds beside the registers that lead to it. A
+//! new model adds its kind, its field and its line in `init`.
 
 const std = @import("std");
 const errors = @import("../../errors.zig");

@@ -1,0 +1,182 @@
+//! The structs, constants and named types that cross the boundary with the calls of abi.zig.
+
+const limits = @import("limits.zig");
+const errors = @import("errors.zig");
+const kernel_vm = @import("kernel/vm.zig");
+const kvm = @import("kernel/kvm.zig");
+const address_map = @import("bus/address_map.zig");
+const outcome = @import("bus/outcome.zig");
+const vcpu_module = @import("vcpu/vcpu.zig");
+const state = @import("vcpu/x86_64/state.zig");
+const table = @import("devices/table.zig");
+const doorbell = @import("io/doorbell.zig");
+const placement = @import("memory/placement.zig");
+const jail = @import("host/jail_abi.zig");
+const balloon = @import("devices/virtio/balloon.zig");
+const rng = @import("devices/virtio/rng.zig");
+const blk_config = @import("devices/virtio/blk_config.zig");
+const net_config = @import("devices/virtio/net_config.zig");
+const tap = @import("kernel/tap.zig");
+const engine = @import("io/engine.zig");
+const scalars = @import("abi_scalars.zig");
+const Bits64 = scalars.Bits64;
+const Pointer = scalars.Pointer;
+
+pub const CoreParams = extern struct {
+    /// /dev/kvm, which stays the caller's; -1: a machine without KVM (accel=test).
+    system_fd: i32,
+    /// A VM made early, with interrupt chips and first vCPU; -1 each: none.
+    vm_fd: i32,
+    vcpu_fd: i32,
+    padding: u32 = 0,
+    /// Where the new core's handle goes: eight bytes.
+    handle: Pointer,
+    /// Where the cause goes when there is no core to keep it: a Failure.
+    failure: Pointer,
+};
+
+pub const MemoryParams = extern struct {
+    guest_address: u64,
+    size: u64,
+    /// Host addresses kept for this and what follows it without a gap; less than size: size.
+    span_size: u64,
+    /// File that backs the memory at `offset`; -1: anonymous.
+    fd: i32,
+    shared: u32,
+    offset: u64,
+    dump: u32,
+    /// Whether the kernel must promise the pages now, as huge pages need.
+    reserve: u32,
+    /// Threads that touch all of it before this call returns; 0: none.
+    prealloc: u32,
+    policy: placement.Policy,
+    /// Host nodes 0 to 63 and 64 to 127, a bit each.
+    nodes_low: Bits64,
+    nodes_high: Bits64,
+};
+
+pub const TransferParams = extern struct { guest_address: u64, bytes: Pointer, size: u64 };
+
+pub const LoadParams = extern struct {
+    guest_address: u64,
+    size: u64,
+    offset: u64,
+    fd: i32,
+    padding: u32 = 0,
+};
+
+pub const ChardevParams = extern struct {
+    /// -1 for each that is absent.
+    input_fd: i32,
+    output_fd: i32,
+    listen_fd: i32,
+    /// Whether Ctrl-A x leaves.
+    escape: u32,
+};
+
+pub const ThreadParams = extern struct { name: Pointer, name_size: u64 };
+
+/// One register access, from a test or a tool.
+pub const AccessParams = extern struct {
+    space: address_map.Space,
+    size: u32,
+    address: u64,
+    value: Bits64,
+};
+
+/// Filters of the process, of its vCPU threads and of its iothreads, each an array of 8-byte BPF
+/// instructions. The process's one must allow what the others do.
+pub const SeccompParams = extern struct {
+    main: Pointer,
+    vcpu: Pointer,
+    iothread: Pointer,
+    main_count: u32,
+    vcpu_count: u32,
+    iothread_count: u32,
+    /// Where a violation is reported before the process ends with 159; -1: standard error.
+    log_fd: i32,
+};
+
+pub const VcpuInfo = extern struct {
+    state: vcpu_module.State,
+    thread_id: u32,
+    apic_id: u32,
+    park: outcome.ParkReason,
+    park_count: u64,
+    pio_exits: u64,
+    mmio_exits: u64,
+    other_exits: u64,
+    failure_errno: i32,
+    failure_exit_reason: u32,
+    failure_detail: Bits64,
+};
+
+/// Registers for a report on a vCPU that cannot go on.
+pub const RegisterDump = extern struct {
+    rip: Bits64,
+    rsp: Bits64,
+    rflags: Bits64,
+    rax: Bits64,
+    rbx: Bits64,
+    rcx: Bits64,
+    rdx: Bits64,
+    rsi: Bits64,
+    rdi: Bits64,
+    cr0: Bits64,
+    cr2: Bits64,
+    cr3: Bits64,
+    cr4: Bits64,
+    efer: Bits64,
+};
+
+/// Counters of a device for logs and tests.
+pub const DeviceInfo = extern struct {
+    interrupt_count: u64 = 0,
+    /// How often its guest broke the rules, and the last broken rule as words.
+    fault_count: u64 = 0,
+    fault: [48]u8 = @splat(0),
+    /// Requests that the host failed, and the errno of the last.
+    error_count: u64 = 0,
+    last_errno: i32 = 0,
+    padding: u32 = 0,
+};
+
+pub const constants = .{
+    .no_line = table.no_line,
+    .no_chardev = table.no_chardev,
+    .vcpu_count_max = limits.vcpu_count_max,
+    .iothread_count_max = limits.iothread_count_max,
+    .transfer_size_max = limits.transfer_size_max,
+    .blk_read_only = blk_config.flag_read_only,
+    .blk_discard = blk_config.flag_discard,
+    .blk_write_zeroes = blk_config.flag_write_zeroes,
+    .blk_detect_zeroes = blk_config.flag_detect_zeroes,
+    .blk_detect_unmap = blk_config.flag_detect_unmap,
+    .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
+    .balloon_reporting = balloon.flag_reporting,
+    .balloon_page_size = balloon.page_size,
+    .net_pair_count_max = net_config.pair_count_max,
+    .net_offload = net_config.flag_offload,
+    .net_ufo = net_config.flag_ufo,
+    .net_tap_queues = net_config.flag_tap_queues,
+    .tap_request_size = tap.request_size,
+    .tap_offload_tso4 = tap.offload_tso4,
+    .tap_offload_ufo = tap.offload_ufo,
+};
+
+/// Types that TypeScript needs beside those of the parameters below, or under another name.
+pub const named_types = .{
+    .Operation = errors.Operation,
+    .Capability = kvm.Capability,
+    .News = doorbell.News,
+    .BlkParams = blk_config.Params,
+    .RngParams = rng.Params,
+    .BalloonParams = balloon.Params,
+    .BalloonInfo = balloon.Info,
+    .NetParams = net_config.Params,
+    .EngineKind = engine.Kind,
+    .MemoryPolicy = placement.Policy,
+    .VcpuState = vcpu_module.State,
+    .RouteKind = kernel_vm.Route.Kind,
+    .JailLimit = jail.JailLimit,
+};
