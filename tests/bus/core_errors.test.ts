@@ -216,6 +216,7 @@ test("a KVM that lacks something is named by its capability", () => {
 async function foreignCore(folder: TemporaryFolder): Promise<typeof Core> {
   const copy = folder.file("src/core");
   cpSync(join(checkout, "src/core"), copy, { recursive: true });
+  cpSync(join(checkout, "src/builtin.ts"), folder.file("src/builtin.ts"));
   const generated = join(copy, "abi.gen.ts");
   const text = readFileSync(generated, "utf8").replace(/ABI_HASH = \d+/, "ABI_HASH = 1");
   writeFileSync(generated, text);
