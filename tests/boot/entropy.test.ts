@@ -1,0 +1,98 @@
+// virtio-rng and virtio-balloon with Linux's own drivers: random bytes at the limited rate, and
+// memory that really goes back to the host.
+
+import { beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { checkout } from "../../scripts/lib/paths.ts";
+import type { Move } from "./balloon_probe.ts";
+import { Guest } from "./guest.ts";
+import { guestHost, prepareTimeoutMs } from "./host.ts";
+
+beforeAll(guestHost, prepareTimeoutMs);
+
+const MIB = 2 ** 20;
+const probeTimeoutMs = 100_000;
+
+/** Reads random bytes, uses much memory and lets go of it, and goes on when a line is typed. */
+const script = `
+up() { read -r now rest < /proc/uptime; echo "$now"; }
+start=$(up)
+dd if=/dev/hwrng of=/tmp/random bs=100 count=30 2> /dev/null
+values=$(od -An -v -tx1 -w1 /tmp/random | sort -u | wc -l)
+echo "random: $(wc -c < /tmp/random) $start $(up) $values"
+dd if=/dev/zero of=/tmp/fill bs=1M count=128 2> /dev/null
+rm /tmp/fill
+echo filled
+read -r line
+dd if=/dev/zero of=/tmp/fill bs=1M count=128 2> /dev/null
+echo "again: $(wc -c < /tmp/fill)"
+`;
+
+/** A machine of 384 MiB whose memory is a file beside its QMP socket. */
+function start(devices: readonly string[]): Promise<Guest> {
+  const source = ["-object", "rng-random,id=source,filename=/dev/urandom"];
+  const control = ["-mem-path", "$NAME.memory", "-qmp", "unix:$NAME.qmp,server,nowait"];
+  return Guest.start({
+    memory: "384M",
+    disk: "none",
+    machine: "microvm,mem-share=on",
+    script,
+    more: [...source, ...control, ...devices.flatMap((device) => ["-device", device])],
+  });
+}
+
+/** Runs balloon_probe.ts beside the guest. */
+async function probe(guest: Guest, targets: readonly number[]): Promise<Move[]> {
+  const host = await guestHost();
+  const program = join(checkout, "tests/boot/balloon_probe.ts");
+  const places = [`${guest.name}.qmp`, `${guest.name}.memory`].map((name) => host.pathOf(name));
+  return JSON.parse(await output(["bun", program, ...places, ...targets.map(String)]));
+}
+
+async function output(argv: string[]): Promise<string> {
+  const host = await guestHost();
+  let text = "";
+  const add = (bytes: Uint8Array) => {
+    text += new TextDecoder().decode(bytes);
+  };
+  const stdin = new ReadableStream<Uint8Array>({ start: (source) => source.close() });
+  const streams = { stdin, onStdout: add, onStderr: add, env: {}, timeoutMs: probeTimeoutMs };
+  const { code } = await host.start(argv, streams);
+  expect({ code, text }).toEqual({ code: 0, text });
+  return text;
+}
+
+test("random bytes come at the limit, and the balloon's memory goes back and returns", async () => {
+  const guest = await start([
+    "virtio-rng-device,rng=source,max-bytes=1000,period=1000",
+    "virtio-balloon-device,deflate-on-oom=true",
+  ]);
+  const [, ...random] = await guest.shows(/random: (\d+) ([\d.]+) ([\d.]+) (\d+)/);
+  const [size = 0, before = 0, after = 0, values = 0] = random.map(Number);
+  expect(size).toBe(3000);
+  expect(values).toBeGreaterThan(250);
+  // One second's worth may come at once.
+  expect(after - before).toBeGreaterThan(1.9);
+
+  await guest.shows(/filled/);
+  const [inflated, deflated] = await probe(guest, [160 * MIB, 384 * MIB]);
+  expect(inflated?.before).toBeGreaterThan(190 * MIB);
+  expect(inflated?.after).toBeLessThan(160 * MIB);
+  expect(inflated?.events[0]).toBe(160 * MIB);
+  expect(inflated?.events.at(-1)).toBe(160 * MIB);
+  expect(deflated?.events.at(-1)).toBe(384 * MIB);
+  await guest.type("go on");
+  await guest.shows(/again: 134217728/);
+  expect((await guest.outcome()).code).toBe(0);
+});
+
+test("memory that the guest reports as free goes back by itself", async () => {
+  const guest = await start(["virtio-balloon-device,free_page_reporting=true"]);
+  await guest.shows(/filled/);
+  const path = (await guestHost()).pathOf(`${guest.name}.memory`);
+  const small = `until [ "$(du -m "$1" | cut -f1)" -lt 160 ]; do sleep 0.2; done; echo small`;
+  expect(await output(["sh", "-c", small, "sh", path])).toBe("small\n");
+  await guest.type("go on");
+  await guest.shows(/again: 134217728/);
+  expect((await guest.outcome()).code).toBe(0);
+});
