@@ -1,13 +1,14 @@
 // Run beside a machine whose memory is a file: moves the balloon over QMP, and tells as JSON what
-// came of it. Usage: bun balloon_probe.ts SOCKET FILE TARGET_BYTES... Each target is waited for.
+// came of it. Usage: bun balloon_moves.ts SOCKET FILE TARGET_BYTES... Each target is waited for.
 
 import { statSync } from "node:fs";
 
-const retryMs = 50;
 const blockSize = 512;
 
 export interface Move {
   readonly targetBytes: number;
+  /** What query-balloon said at the end. */
+  readonly actualBytes: number | undefined;
   /** What the file occupied before and after. */
   readonly before: number;
   readonly after: number;
@@ -39,15 +40,20 @@ function take(text: string): void {
   wake();
 }
 
-async function next(): Promise<Message> {
-  for (;;) {
-    const answer = answers.shift();
-    if (answer?.error !== undefined) throw new Error(JSON.stringify(answer.error));
-    if (answer !== undefined) return answer;
+/** Waits until what has come over the socket is enough. */
+async function until(enough: () => boolean): Promise<void> {
+  while (!enough()) {
     await new Promise<void>((resolve) => {
       wake = resolve;
     });
   }
+}
+
+async function next(): Promise<Message> {
+  await until(() => answers.length > 0);
+  const answer = answers.shift() ?? {};
+  if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
+  return answer;
 }
 
 const socket = await Bun.connect({
@@ -65,9 +71,10 @@ async function move(targetBytes: number): Promise<Move> {
   const before = occupied();
   events.length = 0;
   await ask("balloon", { arguments: { value: targetBytes } });
-  while ((await ask("query-balloon")) !== targetBytes) await Bun.sleep(retryMs);
-  while (events.length < 2 || events.at(-1) !== targetBytes) await Bun.sleep(retryMs);
-  return { targetBytes, before, after: occupied(), events: [...events] };
+  // The first says what was asked for, the others what the guest came to.
+  await until(() => events.length > 1 && events.at(-1) === targetBytes);
+  const actualBytes = await ask("query-balloon");
+  return { targetBytes, actualBytes, before, after: occupied(), events: [...events] };
 }
 
 await next(); // the greeting
