@@ -1,14 +1,12 @@
 // Boots of seldom combinations: every form of kernel with 1 and 4 vCPUs and each size of memory.
-// They take some minutes and run only when asked for: STRATOVIRT_ALL_BOOTS=1 bun test ./tests/boot/
+// They take some minutes and run only when asked for.
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { parkCount } from "./exits.ts";
 import { Guest } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
 import { memoryScript, readMemory } from "./memory.ts";
-
-const isAsked = process.env.STRATOVIRT_ALL_BOOTS === "1";
-if (!isAsked) console.log("skipped: STRATOVIRT_ALL_BOOTS=1 boots every variant");
+import { allBootsAsked } from "./seldom.ts";
 
 const kernels = ["bzImage", "vmlinux", "vmlinuxWithoutNote", "gzip"] as const;
 const cpuCounts = [1, 4] as const;
@@ -21,7 +19,7 @@ const variants = kernels.flatMap((kernel) =>
   cpuCounts.flatMap((cpuCount) => memories.map((memory) => ({ kernel, cpuCount, ...memory }))),
 );
 
-describe.skipIf(!isAsked)("a Debian guest", () => {
+describe.skipIf(!allBootsAsked)("a Debian guest", () => {
   beforeAll(guestHost, prepareTimeoutMs);
 
   test.each(variants)("boots from $kernel with $cpuCount vCPUs and $memory", async (variant) => {

@@ -11,7 +11,7 @@ test("stop and cont during a boot of four vCPUs, and quit", async () => {
   const guest = await Guest.start({
     cpuCount: 4,
     disk: "none",
-    script: "while true; do echo tick; done",
+    script: "echo cpus: $(nproc); while true; do echo tick; done",
     more: ["-S", "-qmp", "unix:$NAME.qmp,server,nowait"],
   });
   const monitor = await Monitor.connect(`${guest.name}.qmp`);
@@ -23,6 +23,7 @@ test("stop and cont during a boot of four vCPUs, and quit", async () => {
   await monitor.ask("stop");
   expect(await monitor.ask("query-status")).toMatchObject({ status: "paused", running: false });
   await monitor.ask("cont");
+  await guest.shows(/cpus: 4/);
   await guest.shows(/tick/);
 
   await monitor.ask("stop");

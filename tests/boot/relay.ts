@@ -2,12 +2,12 @@
 // where the test is. Usage: bun relay.ts SOCKET. Waits for the socket, and ends when it does.
 
 import { existsSync } from "node:fs";
-
-const retryMs = 50;
+import { watch } from "node:fs/promises";
+import { dirname } from "node:path";
 
 const [path = ""] = process.argv.slice(2);
 const ended = Promise.withResolvers<void>();
-while (!existsSync(path)) await Bun.sleep(retryMs);
+await untilThere(path);
 const socket = await Bun.connect({
   unix: path,
   socket: {
@@ -18,3 +18,9 @@ const socket = await Bun.connect({
 process.stdin.on("data", (bytes: Buffer) => socket.write(bytes));
 await ended.promise;
 process.exit();
+
+async function untilThere(file: string): Promise<void> {
+  const changes = watch(dirname(file));
+  if (existsSync(file)) return;
+  for await (const _ of changes) if (existsSync(file)) return;
+}
