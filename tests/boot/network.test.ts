@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Guest, type Outcome } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
+import { allBootsAsked } from "./seldom.ts";
 
 const TAP = `sv${process.pid}`;
 const SIZE = 8_000_000;
