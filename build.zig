@@ -25,6 +25,14 @@ pub fn build(b: *std.Build) void {
     );
     b.step("gen", "Print the ABI for TypeScript into zig-out/gen").dependOn(&update.step);
 
+    const fuzzer = b.addExecutable(.{
+        .name = "fuzz",
+        .root_module = coreModule(b, "zig/fuzz.zig", target, .ReleaseSafe),
+    });
+    const fuzz = b.addRunArtifact(fuzzer);
+    fuzz.addPassthruArgs();
+    b.step("fuzz", "Run a fuzzer: -- NAME SEED [ITERATIONS]").dependOn(&fuzz.step);
+
     const tests = b.addTest(.{ .root_module = coreModule(b, "zig/tests.zig", target, .Debug) });
     b.step("test", "Run the unit tests").dependOn(&b.addRunArtifact(tests).step);
 }
