@@ -2,7 +2,8 @@
 // keeps its log.
 
 import { type AfterScript, kernelArguments } from "../../scripts/guest/kernel_arguments.ts";
-import { type Ended, guestHost } from "./host.ts";
+import { LabError } from "../../scripts/lab/index.ts";
+import { type Ended, forgetHost, guestHost } from "./host.ts";
 import type { Kernels } from "./kernels.ts";
 
 /** Less than the limit of a test, so that a guest that hangs shows its console. */
@@ -61,14 +62,7 @@ export class Guest {
     const disk = options.disk === "none" ? "" : await host.makeDisk(`${name}.ext4`);
     const guest = new Guest(name, disk);
     guest.#run(host.start, [
-      ...[
-        host.program,
-        "-machine",
-        options.machine ?? "microvm",
-        "-serial",
-        "stdio",
-        "-disable-seccomp",
-      ],
+      ...[host.program, "-machine", options.machine ?? "microvm", "-serial", "stdio"],
       ...["-m", options.memory ?? "256M", "-smp", String(options.cpuCount ?? 1)],
       ...["-kernel", host.kernels[options.kernel ?? "bzImage"], "-initrd", host.initrd],
       ...["-append", commandLine(options), ...diskWords(disk)],
@@ -77,9 +71,16 @@ export class Guest {
     return guest;
   }
 
-  /** Runs a guest from start to end. */
+  /** Runs a guest from start to end; once more when the lab was lost under it. */
   static async run(options: GuestOptions): Promise<Outcome> {
-    return (await Guest.start(options)).outcome();
+    try {
+      return await (await Guest.start(options)).outcome();
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      console.log(`once more, for the lab was lost: ${error.message}`);
+      forgetHost();
+      return await (await Guest.start(options)).outcome();
+    }
   }
 
   #run(start: Awaited<ReturnType<typeof guestHost>>["start"], argv: string[]): void {

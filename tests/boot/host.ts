@@ -54,6 +54,11 @@ export function guestHost(): Promise<GuestHost> {
   return known;
 }
 
+/** After the lab was lost: what was copied there is gone. */
+export function forgetHost(): void {
+  known = undefined;
+}
+
 async function prepare(): Promise<GuestHost> {
   const build = join(checkout, "scripts/build.ts");
   await runCommand(["bun", build, "--arch", "x86_64"], {
