@@ -1,5 +1,5 @@
-//! The fuzzers in one program, by name and seed: `zig build fuzz -- NAME SEED [ITERATIONS]`. The same
-//! words repeat the same run.
+//! The fuzzers in one program, by name and seed: `zig build fuzz -- NAME SEED [ITERATIONS]`. The
+//! same words repeat the same run.
 
 const std = @import("std");
 const linux = std.os.linux;
