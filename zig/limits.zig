@@ -49,6 +49,8 @@ pub const uring_entry_count = 256;
 
 /// Bytes that a character back end keeps for a slow or absent reader.
 pub const chardev_buffer_size = 16 * 1024;
+/// Bytes of input that it keeps for a port that takes none.
+pub const chardev_held_size = 2 * 1024;
 /// Bytes that a serial port keeps for a guest that does not read.
 pub const serial_receive_size = 1024;
 

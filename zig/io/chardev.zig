@@ -63,8 +63,12 @@ pub const Chardev = struct {
     /// Somebody takes output, at once or later. Guarded by `guard`.
     has_reader: bool = false,
     client_fd: i32 = -1,
-    held: [64]u8 = undefined,
+    /// Input that the port has not taken; reading goes on until this is full, so that the escape
+    /// is heard also when a guest takes nothing. Its length is guarded by `guard`.
+    held: [limits.chardev_held_size]u8 = undefined,
     held_length: usize = 0,
+    /// Descriptors ran out: the listener is watched again when there may be some.
+    listener_resting: bool = false,
 
     pub fn start(self: *Chardev, failure: *errors.Failure) errors.CoreError!void {
         const wake = system.eventfd();
@@ -86,11 +90,13 @@ pub const Chardev = struct {
 
     pub fn stop(self: *Chardev) void {
         if (self.wake_fd < 0) return;
-        self.flushForExit();
         self.loop.guard.lock();
         defer self.loop.guard.unlock();
+        self.flushForExit();
         self.loop.removeFromHandler(&self.wake);
-        if (self.options.listen_fd >= 0) self.loop.removeFromHandler(&self.listener);
+        if (self.options.listen_fd >= 0 and !self.listener_resting) {
+            self.loop.removeFromHandler(&self.listener);
+        }
         self.watch(&self.input, &self.input_interest, .none);
         self.watch(&self.output, &self.output_interest, .none);
         system.close(self.wake_fd);
@@ -143,16 +149,17 @@ pub const Chardev = struct {
     /// The guest has room for input again.
     pub fn resumeInput(self: *Chardev) void {
         self.guard.lock();
-        const paused = self.input_paused;
+        const waiting = self.held_length > 0;
         self.guard.unlock();
-        if (paused) system.eventfdSignal(self.wake_fd);
+        if (waiting) system.eventfdSignal(self.wake_fd);
     }
 
     fn onWake(context: *anyopaque, _: loop_module.Readiness) void {
         const self: *Chardev = @ptrCast(@alignCast(context));
         system.eventfdDrain(self.wake_fd);
         self.flush();
-        if (self.input_paused) self.offerHeld();
+        self.watchListener();
+        if (self.held_length > 0) self.offerHeld();
         if (self.always_ready) self.readAlwaysReady();
     }
 
@@ -247,7 +254,7 @@ pub const Chardev = struct {
         const self: *Chardev = @ptrCast(@alignCast(context));
         const flags = linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
         const answer = system.result(linux.accept4(self.options.listen_fd, null, null, flags));
-        if (!answer.ok()) return;
+        if (!answer.ok()) return self.restListener(answer.errno);
         self.finishWithLeftClient();
         if (self.client_fd >= 0) return system.close(answer.fd());
         self.client_fd = answer.fd();
@@ -257,6 +264,23 @@ pub const Chardev = struct {
         self.guard.unlock();
         self.openInput();
         self.flush();
+    }
+
+    /// A connection that cannot be taken now would be reported again and again.
+    fn restListener(self: *Chardev, errno: i32) void {
+        switch (errno) {
+            system.EAGAIN, system.EINTR, connection_aborted => return,
+            else => {},
+        }
+        self.loop.removeFromHandler(&self.listener);
+        self.listener_resting = true;
+    }
+
+    fn watchListener(self: *Chardev) void {
+        if (!self.listener_resting) return;
+        var ignored: errors.Failure = .{};
+        self.loop.add(&self.listener, .readable, &ignored) catch return;
+        self.listener_resting = false;
     }
 
     /// A client that has left makes room for the next one, also when the guest has not taken all of
@@ -287,33 +311,35 @@ pub const Chardev = struct {
     fn readInput(self: *Chardev) void {
         if (self.input_paused) return;
         const fd = self.inputFd();
-        var buffer: [self_buffer_size]u8 = undefined;
-        const answer = system.result(linux.read(fd, &buffer, buffer.len));
+        const room = self.held[self.held_length..];
+        const answer = system.result(linux.read(fd, room.ptr, room.len));
         if (answer.errno == system.EAGAIN or answer.errno == system.EINTR) return;
         if (!answer.ok() or answer.value == 0) return self.closeInput();
-        const data = self.filterEscape(buffer[0..answer.value]);
-        @memcpy(self.held[0..data.len], data);
-        self.held_length = data.len;
+        const data = self.filterEscape(room[0..answer.value]);
+        self.setHeldLength(self.held_length + data.len);
         self.offerHeld();
     }
 
-    const self_buffer_size = 64;
-
-    /// Gives the port what was read; what it does not take waits, and reading with it.
-    fn offerHeld(self: *Chardev) void {
-        const frontend = self.frontend orelse {
-            self.held_length = 0;
-            return;
-        };
-        const taken = frontend.receive(frontend.context, self.held[0..self.held_length]);
-        const rest = self.held_length - taken;
-        std.mem.copyForwards(u8, self.held[0..rest], self.held[taken..self.held_length]);
-        self.held_length = rest;
-        const pause = rest > 0;
-        if (pause == self.input_paused) return;
+    fn setHeldLength(self: *Chardev, length: usize) void {
         self.guard.lock();
+        defer self.guard.unlock();
+        self.held_length = length;
+    }
+
+    /// Gives the port what was read; what it does not take waits, and when that is all that can be
+    /// held, reading waits with it.
+    fn offerHeld(self: *Chardev) void {
+        const length = self.held_length;
+        const taken = if (self.frontend) |frontend|
+            frontend.receive(frontend.context, self.held[0..length])
+        else
+            length;
+        const rest = length - taken;
+        std.mem.copyForwards(u8, self.held[0..rest], self.held[taken..length]);
+        self.setHeldLength(rest);
+        const pause = rest == self.held.len;
+        if (pause == self.input_paused) return;
         self.input_paused = pause;
-        self.guard.unlock();
         self.watchBoth();
     }
 
@@ -324,6 +350,7 @@ pub const Chardev = struct {
         if (self.client_fd < 0) return;
         system.close(self.client_fd);
         self.client_fd = -1;
+        self.watchListener();
         self.guard.lock();
         self.has_reader = false;
         const drained = self.was_full;
@@ -381,9 +408,10 @@ fn hasLeft(fd: i32) bool {
 
 /// A socket whose peer is gone must not raise SIGPIPE; other files take a plain write.
 fn writeQuietly(fd: i32, data: []const u8) usize {
-    const sent = linux.sendto(fd, data.ptr, data.len, linux.MSG.NOSIGNAL, null, 0);
+    const sent = linux.sendto(fd, data.ptr, data.len, linux.MSG.NOSIGNAL | linux.MSG.DONTWAIT, null, 0);
     if (system.result(sent).errno != not_a_socket) return sent;
     return linux.write(fd, data.ptr, data.len);
 }
 
 const not_a_socket = 88;
+const connection_aborted = 103;

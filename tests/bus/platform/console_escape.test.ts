@@ -32,3 +32,15 @@ test("input that is no terminal has no escape", async () => {
   expect(await received(serial, 4)).toBe("a\x01xb");
   expect(serial.machine.core.takeNews().bits).toBe(0);
 });
+
+test("Ctrl-A x leaves also when the guest takes no input, and what it has not taken waits", async () => {
+  const typed = "t".repeat(2000);
+  using serial = new SerialBench({ input: `${typed}\x01x`, escape: 1 });
+  let bits = 0;
+  await until("the escape", () => {
+    bits |= serial.machine.core.takeNews().bits;
+    return bits !== 0;
+  });
+  expect(bits).toBe(1 << News.consoleQuit);
+  expect(await received(serial, typed.length)).toBe(typed);
+});
