@@ -11,7 +11,7 @@ import type { Config } from "./options/config.ts";
 import type { QmpServer } from "./qmp/server.ts";
 import { VERSION } from "./version.ts";
 
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 
 /** Runs the program; resolves to its exit code. */
 async function main(argv: readonly string[]): Promise<number> {
