@@ -8,9 +8,11 @@ import { withLock } from "../lib/lock.ts";
 import { type Connection, connect, LabError } from "./connection.ts";
 import { hostImages } from "./images.ts";
 import { qemuCommand } from "./qemu.ts";
-import { type LabState, labState, runningPid } from "./state.ts";
+import { isEnding, type LabState, labState, runningPid, writtenPid } from "./state.ts";
 
 const bootTimeoutMs = 120_000;
+/** A killed QEMU gives gigabytes back before it closes its files. */
+const endTimeoutMs = 10_000;
 const helloTimeoutMs = 60_000;
 const quickHelloTimeoutMs = 5_000;
 
@@ -101,5 +103,8 @@ async function stopLab(state: LabState): Promise<void> {
       await Bun.sleep(10);
     }
   }
+  const written = writtenPid(state);
+  const waitUntil = Date.now() + endTimeoutMs;
+  while (written !== undefined && isEnding(written) && Date.now() < waitUntil) await Bun.sleep(10);
   for (const file of [state.ready, state.address, state.pidFile]) rmSync(file, { force: true });
 }

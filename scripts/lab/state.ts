@@ -1,6 +1,6 @@
 // Where a lab keeps its state, and how to tell whether its host is running.
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cachePath, checkout, checkoutKey } from "../lib/paths.ts";
 
@@ -42,12 +42,33 @@ export function labState(name = process.env.STRATOVIRT_LAB ?? "vm"): LabState {
  * count.
  */
 export function runningPid(state: LabState): number | undefined {
-  if (!existsSync(state.pidFile)) return undefined;
-  const pid = Number.parseInt(readFileSync(state.pidFile, "utf8"), 10);
+  const pid = writtenPid(state);
+  if (pid === undefined) return undefined;
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
     return words.includes(state.pidFile) ? pid : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether a process that was killed still holds its files, such as the locks of disk images: it
+ * has no command line any more, and not all of its threads are gone.
+ */
+export function isEnding(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const isZombie = status.slice(status.lastIndexOf(")") + 2).startsWith("Z");
+    const isGone = isZombie && readdirSync(`/proc/${pid}/task`).length === 1;
+    return !isGone && readFileSync(`/proc/${pid}/cmdline`, "utf8") === "";
+  } catch {
+    return false;
+  }
+}
+
+/** The process id that was written when the lab was started. */
+export function writtenPid(state: LabState): number | undefined {
+  if (!existsSync(state.pidFile)) return undefined;
+  return Number.parseInt(readFileSync(state.pidFile, "utf8"), 10);
 }

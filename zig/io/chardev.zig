@@ -408,7 +408,8 @@ fn hasLeft(fd: i32) bool {
 
 /// A socket whose peer is gone must not raise SIGPIPE; other files take a plain write.
 fn writeQuietly(fd: i32, data: []const u8) usize {
-    const sent = linux.sendto(fd, data.ptr, data.len, linux.MSG.NOSIGNAL | linux.MSG.DONTWAIT, null, 0);
+    const flags = linux.MSG.NOSIGNAL | linux.MSG.DONTWAIT;
+    const sent = linux.sendto(fd, data.ptr, data.len, flags, null, 0);
     if (system.result(sent).errno != not_a_socket) return sent;
     return linux.write(fd, data.ptr, data.len);
 }

@@ -33,7 +33,7 @@ test("input that is no terminal has no escape", async () => {
   expect(serial.machine.core.takeNews().bits).toBe(0);
 });
 
-test("Ctrl-A x leaves also when the guest takes no input, and what it has not taken waits", async () => {
+test("Ctrl-A x leaves also when the guest takes no input, and the input waits", async () => {
   const typed = "t".repeat(2000);
   using serial = new SerialBench({ input: `${typed}\x01x`, escape: 1 });
   let bits = 0;
