@@ -2,7 +2,7 @@
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { BootFile } from "../boot/plan.ts";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 
 /** What a file is for, as it begins a sentence: "The kernel". */
 export interface FileUse {
@@ -24,7 +24,7 @@ export function openForUser(path: string, use: FileUse): number {
 }
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  const code = errorCode(error);
   switch (code) {
     case "ENOENT":
       return "does not exist; check the path.";

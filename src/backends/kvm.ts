@@ -1,7 +1,7 @@
 // Opens the host's KVM, with a sentence for each way in which a host can be without.
 
 import { openSync } from "node:fs";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 
 const PATH = "/dev/kvm";
 
@@ -10,7 +10,7 @@ export function openKvm(): number {
   try {
     return openSync(PATH, "r+");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = errorCode(error);
     throw new UserError(`The host's KVM, '${PATH}', ${reasonOf(code)}`);
   }
 }

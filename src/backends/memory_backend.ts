@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { pathModule } from "../builtin.ts";
 import type { Core } from "../core/core.ts";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 import type { MemoryZone } from "../options/config.ts";
 import { formatSize } from "../options/values.ts";
 import { openForUser } from "./file.ts";
@@ -115,7 +115,7 @@ function giveSize({ what, sizeBytes }: MemoryZone, path: string, fd: number): vo
   try {
     ftruncateSync(fd, sizeBytes);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = errorCode(error);
     throw new UserError(
       `The file '${path}' of ${what} cannot have ${formatSize(sizeBytes)} (${code}); ` +
         "use a file system that can hold it.",

@@ -1,7 +1,7 @@
 // Finds out what kind of kernel a file is, and what of it goes where in guest memory.
 
 import { zlibModule } from "../builtin.ts";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 import { isBzImage, parseBzImage } from "./bzimage.ts";
 import { isLoadedCode, parseElf } from "./elf.ts";
 import { describeForeignImage } from "./foreign_image.ts";
@@ -187,7 +187,7 @@ function unpack(file: BootFile, memorySize: number): Uint8Array {
   try {
     return zlibModule().gunzipSync(file.read(0, file.size), { maxOutputLength: memorySize });
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === "ERR_BUFFER_TOO_LARGE") {
       throw new UserError(
         `kernel "${file.path}" unpacks to more than the guest's memory of ` +

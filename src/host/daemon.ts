@@ -4,7 +4,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { isStaticProgram } from "../core/library.ts";
 import { reportToStarter } from "../core/static_program.ts";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { ProcessConfig } from "../options/config.ts";
 
@@ -35,7 +35,7 @@ export function writePidfile(path: string): { close(): void } {
   try {
     fd = openSync(path, "wx", PIDFILE_MODE);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : error;
+    const code = errorCode(error);
     const reason =
       code === "EEXIST"
         ? "exists; another machine may use it: remove it or choose another path."

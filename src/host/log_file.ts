@@ -2,7 +2,7 @@
 // (behaviour 1.11). A full disk costs lines, never the machine.
 
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from "node:fs";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 
 const MODE = 0o640;
 const SIZE_MAX = 100 * 2 ** 20;
@@ -24,7 +24,7 @@ export class LogFile {
     try {
       this.#fd = open(path);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : error;
+      const code = errorCode(error);
       throw new UserError(
         `The log file '${path}' (-D) cannot be opened (${code}); check the path.`,
       );

@@ -3,12 +3,10 @@
 
 import { SeccompParamsLayout } from "../core/abi.gen.ts";
 import type { Core } from "../core/core.ts";
+import { isStaticProgram } from "../core/library.ts";
 import { encode } from "../core/struct.ts";
 import { UserError } from "../errors.ts";
 import { SECCOMP_PROGRAMS } from "./seccomp.gen.ts";
-
-/** Set by the build of the static executable. */
-declare const STRATOVIRT_CORE: string | undefined;
 
 const INSTRUCTION_SIZE = 8;
 
@@ -20,7 +18,7 @@ export interface FilterPrograms {
 
 /** The filters for this processor and the C library that the program runs with. */
 export function filterPrograms(): FilterPrograms {
-  const variant = typeof STRATOVIRT_CORE === "string" ? "static" : "development";
+  const variant = isStaticProgram() ? "static" : "development";
   const texts = SECCOMP_PROGRAMS[architectureName()][variant];
   return {
     main: Uint8Array.fromBase64(texts.main),

@@ -81,18 +81,32 @@ function checkCount(option: OptionSchema, values: readonly string[]): void {
  * unsupported, repeated and wrongly valued options.
  */
 export function tokenise(argv: readonly string[]): Use[] {
+  return collectUses(argv, { find: findOption, unknown: unknownOption, hint });
+}
+
+/** What a program knows of its own options. */
+export interface Vocabulary {
+  /** By its name without the dash. */
+  find(name: string): OptionSchema | undefined;
+  unknown(token: string): UserError;
+  /** What to do about an argument that belongs to no option. */
+  readonly hint: string;
+}
+
+/** The same for any set of options. */
+export function collectUses(argv: readonly string[], vocabulary: Vocabulary): Use[] {
   const uses: { option: OptionSchema; values: string[] }[] = [];
   for (const token of argv) {
     if (token === "--") break;
     if (token.startsWith("-")) {
-      const option = findOption(token.slice(1));
-      if (option === undefined) throw unknownOption(token);
+      const option = vocabulary.find(token.slice(1));
+      if (option === undefined) throw vocabulary.unknown(token);
       uses.push({ option, values: [] });
       continue;
     }
     const last = uses.at(-1);
     if (last === undefined) {
-      throw new UserError(`Unexpected argument '${token}' before any option. ${hint}`);
+      throw new UserError(`Unexpected argument '${token}' before any option. ${vocabulary.hint}`);
     }
     last.values.push(token);
   }

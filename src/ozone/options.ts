@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts";
 import type { OptionSchema } from "../options/schema.ts";
 import { integer, path, text } from "../options/schema.ts";
 import { nearest } from "../options/suggest.ts";
-import { checkUses, type Use, valueUsage } from "../options/tokenise.ts";
+import { checkUses, collectUses, type Use, valueUsage } from "../options/tokenise.ts";
 import { readValue } from "../options/values.ts";
 import { parseCapabilities } from "./capabilities.ts";
 import { type GroupLimits, parseGroupLimits } from "./group_limits.ts";
@@ -121,24 +121,6 @@ function unknownOption(token: string): UserError {
   );
 }
 
-function tokenise(argv: readonly string[]): Use[] {
-  const uses: { option: OptionSchema; values: string[] }[] = [];
-  for (const token of argv) {
-    if (token.startsWith("-")) {
-      const option = findOption(token.slice(1));
-      if (option === undefined) throw unknownOption(token);
-      uses.push({ option, values: [] });
-      continue;
-    }
-    const last = uses.at(-1);
-    if (last === undefined) {
-      throw new UserError(`Unexpected argument '${token}' before any option. Use -help.`);
-    }
-    last.values.push(token);
-  }
-  return uses;
-}
-
 class Values {
   constructor(private readonly uses: readonly Use[]) {}
 
@@ -180,7 +162,7 @@ function folderName(option: string, value: string): string {
 export function parseOzone(argv: readonly string[]): OzoneCommand {
   const dashes = argv.indexOf("--");
   const own = dashes < 0 ? argv : argv.slice(0, dashes);
-  const uses = tokenise(own);
+  const uses = collectUses(own, { find: findOption, unknown: unknownOption, hint: "Use -help." });
   const values = new Values(uses);
   if (values.has("help")) return { kind: "help" };
   if (values.has("version")) return { kind: "version" };

@@ -2,7 +2,7 @@
 // without making anything.
 
 import { accessSync, constants } from "node:fs";
-import { UserError } from "../errors.ts";
+import { errorCode, UserError } from "../errors.ts";
 import { parseCommandLine } from "../options/command_line.ts";
 import type { Config } from "../options/config.ts";
 import { VERSION } from "../version.ts";
@@ -35,7 +35,7 @@ function checkFile({ what, path, access }: NeededFile): void {
   try {
     accessSync(path, mode);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : error;
+    const code = errorCode(error);
     const reason = code === "ENOENT" ? "does not exist" : `does not let you ${access} (${code})`;
     throw new UserError(`The file '${path}' of the ${what} ${reason}; check the path.`);
   }
