@@ -59,11 +59,11 @@ fn printTypes(text: *Text) void {
 fn collectTypes() []const type {
     @setEvalBranchQuota(1_000_000);
     var list: []const type = &.{};
-    for (@typeInfo(abi.api).@"struct".decl_names) |name| {
-        const signature = @typeInfo(@TypeOf(@field(abi.api, name))).@"fn";
+    for (abi.groups) |group| for (@typeInfo(group).@"struct".decl_names) |name| {
+        const signature = @typeInfo(@TypeOf(@field(group, name))).@"fn";
         for (signature.param_types) |parameter| list = withType(list, parameter.?);
         list = withType(list, signature.return_type.?);
-    }
+    };
     for (named) |name| list = withType(list, @field(types.named_types, name));
     return list;
 }
@@ -129,16 +129,22 @@ fn printFieldType(text: *Text, comptime Field: type) void {
 
 fn printSymbols(text: *Text) void {
     text.print("export const SYMBOLS = {{\n", .{});
-    inline for (@typeInfo(abi.api).@"struct".decl_names) |name| {
-        const signature = @typeInfo(@TypeOf(@field(abi.api, name))).@"fn";
-        text.print("  {s}: {{ args: [", .{name});
-        inline for (signature.param_types, 0..) |parameter, index| {
-            if (index > 0) text.print(", ", .{});
-            text.print("\"{s}\"", .{comptime scalarName(parameter.?)});
+    inline for (abi.groups) |group| {
+        inline for (@typeInfo(group).@"struct".decl_names) |name| {
+            printSymbol(text, name, @TypeOf(@field(group, name)));
         }
-        text.print("], returns: \"{s}\" }},\n", .{comptime scalarName(signature.return_type.?)});
     }
     text.print("}} as const;\n", .{});
+}
+
+fn printSymbol(text: *Text, name: []const u8, comptime Call: type) void {
+    const signature = @typeInfo(Call).@"fn";
+    text.print("  {s}: {{ args: [", .{name});
+    inline for (signature.param_types, 0..) |parameter, index| {
+        if (index > 0) text.print(", ", .{});
+        text.print("\"{s}\"", .{comptime scalarName(parameter.?)});
+    }
+    text.print("], returns: \"{s}\" }},\n", .{comptime scalarName(signature.return_type.?)});
 }
 
 fn scalarName(comptime T: type) []const u8 {

@@ -10,12 +10,12 @@ pub const hash = computeHash();
 fn computeHash() u64 {
     @setEvalBranchQuota(1_000_000);
     var hasher: Hasher = .{};
-    for (@typeInfo(abi.api).@"struct".decl_names) |name| {
+    for (abi.groups) |group| for (@typeInfo(group).@"struct".decl_names) |name| {
         hasher.text(name);
-        const signature = @typeInfo(@TypeOf(@field(abi.api, name))).@"fn";
+        const signature = @typeInfo(@TypeOf(@field(group, name))).@"fn";
         for (signature.param_types) |parameter| hasher.type(parameter.?);
         hasher.type(signature.return_type.?);
-    }
+    };
     for (@typeInfo(@TypeOf(types.named_types)).@"struct".field_names) |name| {
         hasher.text(name);
         hasher.type(@field(types.named_types, name));

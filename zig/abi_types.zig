@@ -1,4 +1,4 @@
-//! The structs, constants and named types that cross the boundary with the calls of abi.zig.
+//! The structs, constants and named types that cross the boundary with the calls of abi/.
 
 const limits = @import("limits.zig");
 const errors = @import("errors.zig");

@@ -1,9 +1,8 @@
 //! Root of the core library: exports every function of the ABI by its name.
 
 const std = @import("std");
-pub const abi = @import("abi.zig");
 const vm_module = @import("kernel/vm.zig");
-pub const api = abi.api;
+pub const groups = @import("abi.zig").groups;
 /// For the start of the static executable, which makes the VM early.
 pub const kernel = struct {
     pub const Vm = vm_module.Vm;
@@ -15,7 +14,9 @@ pub const kernel = struct {
 pub const std_options: std.Options = .{ .signal_stack_size = null };
 
 comptime {
-    for (@typeInfo(api).@"struct".decl_names) |name| {
-        @export(&@field(api, name), .{ .name = name });
+    for (groups) |group| {
+        for (@typeInfo(group).@"struct".decl_names) |name| {
+            @export(&@field(group, name), .{ .name = name });
+        }
     }
 }

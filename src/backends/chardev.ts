@@ -12,6 +12,7 @@ import {
 import { pathModule } from "../builtin.ts";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
+import { listen, preparePty, setTerminalRaw } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { ChardevConfig } from "../options/config.ts";
@@ -61,7 +62,7 @@ function attach(core: Core, id: string, descriptors: Descriptors, close: () => v
 
 function openStdio(core: Core, id: string): Chardev {
   const isTerminal = process.stdin.isTTY === true;
-  if (isTerminal) core.setTerminalRaw(STDIN);
+  if (isTerminal) setTerminalRaw(core, STDIN);
   const descriptors = { ...NONE, inputFd: STDIN, outputFd: STDOUT, escape: isTerminal ? 1 : 0 };
   return attach(core, id, descriptors, () => {});
 }
@@ -82,7 +83,7 @@ function openPty(core: Core, id: string): Chardev {
     option: `chardev '${id}'`,
     flags: constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK,
   });
-  const ptyPath = `/dev/pts/${core.preparePty(fd)}`;
+  const ptyPath = `/dev/pts/${preparePty(core, fd)}`;
   // The other end stays open, so that a reader who leaves is no hang-up.
   const otherEnd = openSync(ptyPath, constants.O_RDWR | constants.O_NOCTTY);
   const descriptors = { ...NONE, inputFd: fd, outputFd: fd };
@@ -115,7 +116,7 @@ function openSocket(core: Core, config: SocketConfig): Chardev {
 
 function listenAt(core: Core, path: string, id: string): number {
   try {
-    return core.listen(unixAddress(path));
+    return listen(core, unixAddress(path));
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     throw new UserError(

@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, readFileSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError } from "../core/error.ts";
+import { directAlignment, lockFile } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
 import type { DriveConfig } from "../options/config.ts";
 import { openForUser } from "./file.ts";
@@ -35,7 +36,7 @@ export function openDrive(core: Core, config: DriveConfig): Drive {
     return {
       fd,
       sizeBytes: sizeOf(fd, config),
-      ...(config.direct ? directAlignment(core, fd) : UNALIGNED),
+      ...(config.direct ? alignmentOf(core, fd) : UNALIGNED),
       close: () => closeSync(fd),
     };
   } catch (error) {
@@ -46,7 +47,7 @@ export function openDrive(core: Core, config: DriveConfig): Drive {
 
 function lock(core: Core, fd: number, config: DriveConfig): void {
   try {
-    core.lockFile(fd, config.readonly ? "shared" : "exclusive");
+    lockFile(core, fd, config.readonly ? "shared" : "exclusive");
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     throw new UserError(
@@ -87,8 +88,8 @@ type Alignment = Pick<Drive, "requestAlignment" | "bufferAlignment">;
  * What O_DIRECT needs. The kernel's own word counts (statx, Linux 6.1). Else a device takes its
  * logical block, and a file what is always enough: its file system's block.
  */
-function directAlignment(core: Core, fd: number): Alignment {
-  const { request, buffer } = core.directAlignment(fd);
+function alignmentOf(core: Core, fd: number): Alignment {
+  const { request, buffer } = directAlignment(core, fd);
   if (request !== 0 && buffer !== 0) {
     // A guest's requests are whole sectors anyway.
     return { requestAlignment: Math.max(request, SECTOR_SIZE), bufferAlignment: buffer };

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { pathModule } from "../builtin.ts";
 import type { Core } from "../core/core.ts";
+import { createMemoryFile } from "../core/host_calls.ts";
 import { errorCode, UserError } from "../errors.ts";
 import type { MemoryZone } from "../options/config.ts";
 import { formatSize } from "../options/values.ts";
@@ -35,7 +36,7 @@ export function openMemoryBackend(core: Core, zone: MemoryZone): MemoryBackend {
   checkHostNodes(zone);
   if (zone.path !== undefined) return openFile(zone, zone.path);
   if (zone.kind === "ram" && !zone.share) return { fd: -1, pageSize: PAGE_SIZE, close: () => {} };
-  const fd = core.createMemoryFile(zone.sizeBytes);
+  const fd = createMemoryFile(core, zone.sizeBytes);
   return { fd, pageSize: PAGE_SIZE, close: () => closeSync(fd) };
 }
 

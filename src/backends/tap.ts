@@ -5,6 +5,7 @@ import { closeSync, constants, existsSync, readFileSync } from "node:fs";
 import { CONSTANTS } from "../core/abi.gen.ts";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
+import { attachTap, inspectTap, prepareTap } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
 import type { NetdevConfig } from "../options/netdevs.ts";
 import { openForUser } from "./file.ts";
@@ -114,7 +115,7 @@ function requestOf(name: string, queues: number): Uint8Array {
 
 function attach(core: Core, { id, queues }: NetdevConfig, name: string, fd: number): void {
   try {
-    core.attachTap(fd, requestOf(name, queues));
+    attachTap(core, fd, requestOf(name, queues));
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     const reason = attachReason(errnoText(error.errno));
@@ -152,7 +153,7 @@ function checkDescriptor(core: Core, { id, queues }: NetdevConfig, fd: number): 
 function inspect(core: Core, who: string, fd: number): number {
   const request = new Uint8Array(CONSTANTS.tapRequestSize);
   try {
-    core.inspectTap(fd, request);
+    inspectTap(core, fd, request);
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     const what = errnoText(error.errno) === "EBADF" ? "is not open" : "is not a tap";
@@ -163,7 +164,7 @@ function inspect(core: Core, who: string, fd: number): number {
 
 function prepare(core: Core, { id }: NetdevConfig, fd: number): number {
   try {
-    return core.prepareTap(fd);
+    return prepareTap(core, fd);
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
     const cause = errnoText(error.errno);

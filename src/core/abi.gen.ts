@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 4877396713759960;
+export const ABI_HASH = 3354705742465015;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -127,6 +127,27 @@ export const FailureLayout = {
   },
 } as const;
 
+export const ThreadParamsLayout = {
+  size: 16,
+  fields: {
+    name: { offset: 0, kind: "pointer" },
+    nameSize: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const SeccompParamsLayout = {
+  size: 40,
+  fields: {
+    main: { offset: 0, kind: "pointer" },
+    vcpu: { offset: 8, kind: "pointer" },
+    iothread: { offset: 16, kind: "pointer" },
+    mainCount: { offset: 24, kind: "u32" },
+    vcpuCount: { offset: 28, kind: "u32" },
+    iothreadCount: { offset: 32, kind: "u32" },
+    logFd: { offset: 36, kind: "i32" },
+  },
+} as const;
+
 export const CapabilitiesLayout = {
   size: 16,
   fields: {
@@ -196,14 +217,6 @@ export const LoadParamsLayout = {
     size: { offset: 8, kind: "u64" },
     offset: { offset: 16, kind: "u64" },
     fd: { offset: 24, kind: "i32" },
-  },
-} as const;
-
-export const ThreadParamsLayout = {
-  size: 16,
-  fields: {
-    name: { offset: 0, kind: "pointer" },
-    nameSize: { offset: 8, kind: "u64" },
   },
 } as const;
 
@@ -416,19 +429,6 @@ export const RegisterDumpLayout = {
   },
 } as const;
 
-export const SeccompParamsLayout = {
-  size: 40,
-  fields: {
-    main: { offset: 0, kind: "pointer" },
-    vcpu: { offset: 8, kind: "pointer" },
-    iothread: { offset: 16, kind: "pointer" },
-    mainCount: { offset: 24, kind: "u32" },
-    vcpuCount: { offset: 28, kind: "u32" },
-    iothreadCount: { offset: 32, kind: "u32" },
-    logFd: { offset: 36, kind: "i32" },
-  },
-} as const;
-
 export const JailMountParamsLayout = {
   size: 24,
   fields: {
@@ -576,6 +576,14 @@ export const SYMBOLS = {
   core_create: { args: ["ptr"], returns: "i32" },
   core_destroy: { args: ["ptr"], returns: "i32" },
   core_failure: { args: ["ptr", "ptr"], returns: "i32" },
+  thread_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  thread_id: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  seccomp_install: { args: ["ptr", "ptr"], returns: "i32" },
+  seccomp_set_log: { args: ["i32"], returns: "i32" },
+  doorbell_fd: { args: ["ptr", "ptr"], returns: "i32" },
+  doorbell_take: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+  clock_now: { args: ["ptr", "ptr"], returns: "i32" },
+  clock_move: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
   vm_capabilities: { args: ["ptr", "ptr"], returns: "i32" },
   vm_create_interrupt_chips: { args: ["ptr"], returns: "i32" },
   vm_create_pit: { args: ["ptr"], returns: "i32" },
@@ -584,8 +592,6 @@ export const SYMBOLS = {
   memory_read: { args: ["ptr", "ptr"], returns: "i32" },
   memory_write: { args: ["ptr", "ptr"], returns: "i32" },
   memory_load: { args: ["ptr", "ptr"], returns: "i32" },
-  thread_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
-  thread_id: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   chardev_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   terminal_set_raw: { args: ["ptr", "i32"], returns: "i32" },
   host_listen: { args: ["ptr", "ptr", "u32", "ptr"], returns: "i32" },
@@ -613,13 +619,7 @@ export const SYMBOLS = {
   vcpus_pause: { args: ["ptr"], returns: "i32" },
   vcpu_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   vcpu_registers: { args: ["ptr", "u32", "ptr"], returns: "i32" },
-  seccomp_install: { args: ["ptr", "ptr"], returns: "i32" },
-  seccomp_set_log: { args: ["i32"], returns: "i32" },
   park_answer: { args: ["ptr", "u32"], returns: "i32" },
-  doorbell_fd: { args: ["ptr", "ptr"], returns: "i32" },
-  doorbell_take: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
-  clock_now: { args: ["ptr", "ptr"], returns: "i32" },
-  clock_move: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
   jail_unshare: { args: ["u32", "ptr"], returns: "i32" },
   jail_join_network: { args: ["i32", "ptr"], returns: "i32" },
   jail_set_host_name: { args: ["ptr", "u32", "ptr"], returns: "i32" },

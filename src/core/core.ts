@@ -11,7 +11,6 @@ import {
   CoreParamsLayout,
   DeviceInfoLayout,
   DeviceParamsLayout,
-  DirectAlignmentLayout,
   EntryStateLayout,
   FailureLayout,
   LoadParamsLayout,
@@ -23,6 +22,7 @@ import {
   RouteLayout,
   type Space,
   Status,
+  type SYMBOLS,
   ThreadParamsLayout,
   TopologyLayout,
   TransferParamsLayout,
@@ -69,6 +69,19 @@ const PLAIN_MEMORY: Omit<MemoryParams, "guestAddress" | "size"> = {
 };
 
 const SYSTEM_FD_NONE = -1;
+
+type Argument = number | Uint8Array;
+type Inner<A> = A extends readonly [Argument, ...infer Rest extends Argument[]] ? Rest : never;
+type ButLast<A> = A extends readonly [...infer Rest extends Argument[], Argument] ? Rest : never;
+/** What a call takes beside the core's handle. */
+type RestOf<K extends keyof Library> = Inner<Parameters<Library[K]>>;
+/** Calls that take a handle, an id and room for a struct. */
+type CallOfId = {
+  [K in keyof Library]: (typeof SYMBOLS)[K]["args"] extends readonly ["ptr", "u32" | "i32", "ptr"]
+    ? K
+    : never;
+}[keyof Library];
+type NumberOf = "getUint32" | "getInt32" | "getBigUint64";
 
 /** Descriptors of a VM with its interrupt chips and of its first vCPU. */
 export interface EarlyVm {
@@ -127,81 +140,57 @@ export class Core {
     throw new CoreError(call, status as Status, causeOf(failure));
   }
 
-  #send(
-    call:
-      | "memory_add"
-      | "memory_read"
-      | "memory_write"
-      | "memory_load"
-      | "vcpu_create"
-      | "vcpu_set_entry"
-      | "seccomp_install",
-    params: Uint8Array,
-  ): void {
-    this.#check(call, this.#library[call](this.#live, params));
+  /** Makes a call that takes the core's handle first. Throws a CoreError unless it answers ok. */
+  call<K extends keyof Library>(name: K, ...rest: RestOf<K>): void {
+    const call = this.#library[name] as (...args: readonly Argument[]) => number;
+    this.#check(name, call(this.#live, ...rest));
   }
 
-  #create(call: "thread_create" | "chardev_create" | "device_create", params: Uint8Array): number {
-    const out = new Uint8Array(4);
-    this.#check(call, this.#library[call](this.#live, params, out));
-    return new DataView(out.buffer).getUint32(0, true);
+  /** Makes a call whose last argument takes a number; returns that. */
+  ask<K extends keyof Library>(kind: NumberOf, name: K, ...rest: ButLast<RestOf<K>>): number {
+    const out = new Uint8Array(8);
+    this.call(name, ...([...rest, out] as unknown as RestOf<K>));
+    return Number(new DataView(out.buffer)[kind](0, true));
   }
 
-  #read<L extends StructLayout>(
-    call:
-      | "vcpu_info"
-      | "vcpu_registers"
-      | "device_info"
-      | "device_marks"
-      | "device_balloon"
-      | "host_direct_alignment",
-    id: number,
-    layout: L,
-  ): StructValue<L> {
+  /** Makes a call of an id whose last argument takes a struct; returns that. */
+  read<L extends StructLayout>(name: CallOfId, id: number, layout: L): StructValue<L> {
     const out = new Uint8Array(layout.size);
-    this.#check(call, this.#library[call](this.#live, id, out));
+    this.call(name, id, out);
     return decode(layout, out);
   }
 
   capabilities(): StructValue<typeof CapabilitiesLayout> {
     const out = new Uint8Array(CapabilitiesLayout.size);
-    this.#check("vm_capabilities", this.#library.vm_capabilities(this.#live, out));
+    this.call("vm_capabilities", out);
     return decode(CapabilitiesLayout, out);
   }
 
   /** PIC, IOAPIC and local APICs in the kernel; before the first vCPU. */
   createInterruptChips(): void {
-    const status = this.#library.vm_create_interrupt_chips(this.#live);
-    this.#check("vm_create_interrupt_chips", status);
+    this.call("vm_create_interrupt_chips");
   }
 
   /** The timer of a PC; after the interrupt chips. */
   createPit(): void {
-    this.#check("vm_create_pit", this.#library.vm_create_pit(this.#handle));
+    this.call("vm_create_pit");
   }
 
   /** Replaces all interrupt routes; those of a PC are there without. */
   setRoutes(routes: readonly Route[]): void {
     const bytes = encodeArray(RouteLayout, routes);
-    this.#check("vm_set_routes", this.#library.vm_set_routes(this.#live, bytes, routes.length));
+    this.call("vm_set_routes", bytes, routes.length);
   }
 
   /** Private anonymous memory but for what is given. */
   addMemory(memory: NewMemory): void {
-    this.#send("memory_add", encode(MemoryParamsLayout, { ...PLAIN_MEMORY, ...memory }));
-  }
-
-  /** A file in memory that nobody can resize: its descriptor, which the caller closes. */
-  createMemoryFile(size: number): number {
-    const out = new Uint8Array(4);
-    this.#check("host_memory_file", this.#library.host_memory_file(this.#handle, size, out));
-    return new DataView(out.buffer).getInt32(0, true);
+    this.call("memory_add", encode(MemoryParamsLayout, { ...PLAIN_MEMORY, ...memory }));
   }
 
   readMemory(guestAddress: number, size: number): Uint8Array {
     const bytes = new Uint8Array(size);
     const params = { guestAddress, bytes, size };
-    this.#send("memory_read", encode(TransferParamsLayout, params));
+    this.call("memory_read", encode(TransferParamsLayout, params));
     return bytes;
   }
 
@@ -209,84 +198,37 @@ export class Core {
     for (let done = 0; done < bytes.length; done += CONSTANTS.transferSizeMax) {
       const part = bytes.subarray(done, done + CONSTANTS.transferSizeMax);
       const params = { guestAddress: guestAddress + done, bytes: part, size: part.length };
-      this.#send("memory_write", encode(TransferParamsLayout, params));
+      this.call("memory_write", encode(TransferParamsLayout, params));
     }
   }
 
   /** Reads a part of a file straight into guest memory. */
   loadMemory(params: StructValue<typeof LoadParamsLayout>): void {
-    this.#send("memory_load", encode(LoadParamsLayout, params));
+    this.call("memory_load", encode(LoadParamsLayout, params));
   }
 
   /** Starts an iothread; the kernel shows at most 15 bytes of its name. */
   createThread(name: string): number {
     const bytes = new TextEncoder().encode(name);
-    return this.#create(
+    return this.ask(
+      "getUint32",
       "thread_create",
       encode(ThreadParamsLayout, { name: bytes, nameSize: bytes.length }),
     );
   }
 
   threadId(index: number): number {
-    const out = new Uint8Array(4);
-    this.#check("thread_id", this.#library.thread_id(this.#live, index, out));
-    return new DataView(out.buffer).getUint32(0, true);
+    return this.ask("getUint32", "thread_id", index);
   }
 
   createChardev(params: StructValue<typeof ChardevParamsLayout>): number {
-    return this.#create("chardev_create", encode(ChardevParamsLayout, params));
-  }
-
-  /** A listening socket for Zig to accept on; `address` is a sockaddr. */
-  listen(address: Uint8Array): number {
-    const out = new Uint8Array(4);
-    const status = this.#library.host_listen(this.#live, address, address.length, out);
-    this.#check("host_listen", status);
-    return new DataView(out.buffer).getInt32(0, true);
-  }
-
-  /** Makes an open /dev/ptmx usable; returns the number of its other end in /dev/pts. */
-  preparePty(fd: number): number {
-    const out = new Uint8Array(4);
-    this.#check("host_prepare_pty", this.#library.host_prepare_pty(this.#live, fd, out));
-    return new DataView(out.buffer).getUint32(0, true);
-  }
-
-  /** Locks an open file against other machines until its descriptor is closed. */
-  lockFile(fd: number, mode: "shared" | "exclusive"): void {
-    const exclusive = mode === "exclusive" ? 1 : 0;
-    this.#check("host_lock_file", this.#library.host_lock_file(this.#live, fd, exclusive));
-  }
-
-  /** What O_DIRECT needs of an open file, in bytes; 0 each when the kernel does not say. */
-  directAlignment(fd: number): StructValue<typeof DirectAlignmentLayout> {
-    return this.#read("host_direct_alignment", fd, DirectAlignmentLayout);
-  }
-
-  /** Ties an open /dev/net/tun to the interface of an ifreq, which the kernel completes. */
-  attachTap(fd: number, request: Uint8Array): void {
-    this.#check("host_attach_tap", this.#library.host_attach_tap(this.#handle, fd, request));
-  }
-
-  /** Fills an ifreq with name and flags of the interface behind a tap queue. */
-  inspectTap(fd: number, request: Uint8Array): void {
-    this.#check("host_inspect_tap", this.#library.host_inspect_tap(this.#handle, fd, request));
-  }
-
-  /** Makes a tap queue ready for a device; returns the offloads (TUN_F_…) that it can do. */
-  prepareTap(fd: number): number {
-    const out = new Uint8Array(4);
-    this.#check("host_prepare_tap", this.#library.host_prepare_tap(this.#handle, fd, out));
-    return new DataView(out.buffer).getUint32(0, true);
-  }
-
-  setTerminalRaw(fd: number): void {
-    this.#check("terminal_set_raw", this.#library.terminal_set_raw(this.#live, fd));
+    return this.ask("getUint32", "chardev_create", encode(ChardevParamsLayout, params));
   }
 
   createDevice(device: NewDevice): DeviceId {
     const details = device.details ?? new Uint8Array(0);
-    return this.#create(
+    return this.ask(
+      "getUint32",
       "device_create",
       encode(DeviceParamsLayout, {
         model: device.model,
@@ -300,83 +242,82 @@ export class Core {
   }
 
   destroyDevice(id: DeviceId): void {
-    this.#check("device_destroy", this.#library.device_destroy(this.#live, id));
+    this.call("device_destroy", id);
   }
 
   deviceInfo(id: DeviceId): StructValue<typeof DeviceInfoLayout> {
-    return this.#read("device_info", id, DeviceInfoLayout);
+    return this.read("device_info", id, DeviceInfoLayout);
   }
 
   /** Asks a balloon's guest to give up so many pages altogether. */
   setBalloon(id: DeviceId, pageCount: number): void {
-    const status = this.#library.device_set_balloon(this.#handle, id, pageCount);
-    this.#check("device_set_balloon", status);
+    this.call("device_set_balloon", id, pageCount);
   }
 
   /** What a balloon holds, and whether that changed since the last call. */
   balloon(id: DeviceId): BalloonInfo {
-    return this.#read("device_balloon", id, BalloonInfoLayout);
+    return this.read("device_balloon", id, BalloonInfoLayout);
   }
 
   /** When the guest wrote its boot-time marks; 0 for those it did not. */
   deviceMarks(id: DeviceId): StructValue<typeof MarksLayout> {
-    return this.#read("device_marks", id, MarksLayout);
+    return this.read("device_marks", id, MarksLayout);
   }
 
   /** Replaces the whole address map. */
   publishMap(windows: readonly Window[]): void {
     const bytes = encodeArray(WindowParamsLayout, windows);
-    this.#check("map_publish", this.#library.map_publish(this.#live, bytes, windows.length));
+    this.call("map_publish", bytes, windows.length);
   }
 
   /** One register read of 1 to 8 bytes, as a vCPU would do it. */
   busRead(space: Space, address: number, size: number): bigint {
     const access = encode(AccessParamsLayout, { space, size, address, value: 0n });
-    this.#check("bus_read", this.#library.bus_read(this.#live, access));
+    this.call("bus_read", access);
     return decode(AccessParamsLayout, access).value;
   }
 
   /** Returns the ParkReason that the write asks for; 0 for none. */
   busWrite(space: Space, address: number, size: number, value: bigint): number {
     const access = encode(AccessParamsLayout, { space, size, address, value });
-    this.#check("bus_write", this.#library.bus_write(this.#live, access));
+    this.call("bus_write", access);
     return Number(decode(AccessParamsLayout, access).value);
   }
 
   createVcpu(topology: Topology): void {
-    this.#send("vcpu_create", encode(TopologyLayout, topology));
+    this.call("vcpu_create", encode(TopologyLayout, topology));
   }
 
   /** Registers of the bootstrap processor at its first instruction. */
   setEntry(entry: EntryRegisters): void {
-    this.#send("vcpu_set_entry", encode(EntryStateLayout, entry));
+    this.call("vcpu_set_entry", encode(EntryStateLayout, entry));
   }
 
   /** Starts the vCPU threads, paused. */
   startVcpus(): void {
-    this.#check("vcpus_start", this.#library.vcpus_start(this.#live));
+    this.call("vcpus_start");
   }
 
   /** Confines all threads for good; `params` is an encoded SeccompParams. */
   installSeccomp(params: Uint8Array): void {
-    this.#send("seccomp_install", params);
+    this.call("seccomp_install", params);
   }
 
   resumeVcpus(): void {
-    this.#check("vcpus_resume", this.#library.vcpus_resume(this.#live));
+    this.call("vcpus_resume");
   }
 
   /** Returns when every vCPU is at rest; throws after two seconds. */
   pauseVcpus(): void {
-    this.#check("vcpus_pause", this.#library.vcpus_pause(this.#live));
+    this.call("vcpus_pause");
   }
 
   vcpuInfo(index: number): VcpuInfo {
-    return this.#read("vcpu_info", index, VcpuInfoLayout);
+    return this.read("vcpu_info", index, VcpuInfoLayout);
   }
 
   vcpuRegisters(index: number): StructValue<typeof RegisterDumpLayout> {
-    return this.#read("vcpu_registers", index, RegisterDumpLayout);
+    return this.read("vcpu_registers", index, RegisterDumpLayout);
   }
 
   /** Where a filter's violation is told from now on. */
@@ -385,21 +326,19 @@ export class Core {
   }
 
   answerPark(index: number): void {
-    this.#check("park_answer", this.#library.park_answer(this.#live, index));
+    this.call("park_answer", index);
   }
 
   /** The readable end of the doorbell, which the caller closes. */
   takeDoorbellFd(): number {
-    const out = new Uint8Array(4);
-    this.#check("doorbell_fd", this.#library.doorbell_fd(this.#live, out));
-    return new DataView(out.buffer).getInt32(0, true);
+    return this.ask("getInt32", "doorbell_fd");
   }
 
   /** Bits of News since the last call, and wake-ups so far. */
   takeNews(): { readonly bits: number; readonly ringCount: number } {
     const bits = new Uint8Array(4);
     const rings = new Uint8Array(8);
-    this.#check("doorbell_take", this.#library.doorbell_take(this.#live, bits, rings));
+    this.call("doorbell_take", bits, rings);
     return {
       bits: new DataView(bits.buffer).getUint32(0, true),
       ringCount: Number(new DataView(rings.buffer).getBigUint64(0, true)),
@@ -408,16 +347,12 @@ export class Core {
 
   /** Virtual time in nanoseconds with accel=test, else the host's monotonic clock. */
   clockNow(): number {
-    const out = new Uint8Array(8);
-    this.#check("clock_now", this.#library.clock_now(this.#live, out));
-    return Number(new DataView(out.buffer).getBigUint64(0, true));
+    return this.ask("getBigUint64", "clock_now");
   }
 
   /** Moves virtual time forward; returns the time after. */
   moveClock(targetNs: number): number {
-    const out = new Uint8Array(8);
-    this.#check("clock_move", this.#library.clock_move(this.#live, targetNs, out));
-    return Number(new DataView(out.buffer).getBigUint64(0, true));
+    return this.ask("getBigUint64", "clock_move", targetNs);
   }
 }
 

@@ -7,6 +7,7 @@ import { checkout } from "../../scripts/lib/paths.ts";
 import { Capability, ModelKind, Operation, Space, Status } from "../../src/core/abi.gen.ts";
 import type { Core } from "../../src/core/core.ts";
 import { CoreError } from "../../src/core/error.ts";
+import { lockFile } from "../../src/core/host_calls.ts";
 import { BusMachine } from "../support/bus_machine.ts";
 import { describeDisk } from "../support/disk.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -42,7 +43,7 @@ const FAILURES: readonly Failure[] = [
     "a lock of no file",
     Status.host,
     "fileLock failed: EBADF (value 4294967295)",
-    (core) => core.lockFile(-1, "shared"),
+    (core) => lockFile(core, -1, "shared"),
   ],
   [
     "a load from no file",

@@ -1,4 +1,4 @@
-//! The launcher's part of the C ABI: parameter structs and calls that abi.zig lists. There is no
+//! The launcher's part of the C ABI: parameter structs and calls of abi/jail.zig. There is no
 //! core here; each call acts on the calling thread and gives its cause to `failure`.
 
 const limits = @import("../limits.zig");

@@ -1,5 +1,5 @@
 //! The dlopen family of a program that has no dynamic loader: the built-in core is the one library
-//! that can be opened, and its symbols are the functions of `core.api`.
+//! that can be opened, and its symbols are the functions of `core.groups`.
 
 const std = @import("std");
 const core = @import("core");
@@ -12,16 +12,17 @@ const core_name = "builtin:core";
 
 const Entry = struct { name: []const u8, address: *const anyopaque };
 
-const entries = entriesOf(core.api) ++ entriesOf(daemon.api) ++ entriesOf(prepare.api) ++
-    entriesOf(begin.api);
+const entries = entriesOf(core.groups ++ .{ daemon.api, prepare.api, begin.api });
 
-fn entriesOf(comptime api: type) [@typeInfo(api).@"struct".decl_names.len]Entry {
-    const names = @typeInfo(api).@"struct".decl_names;
-    var table: [names.len]Entry = undefined;
-    for (names, &table) |name, *entry| {
-        entry.* = .{ .name = name, .address = @ptrCast(&@field(api, name)) };
+fn entriesOf(comptime groups: anytype) []const Entry {
+    comptime {
+        var table: []const Entry = &.{};
+        for (groups) |group| for (@typeInfo(group).@"struct".decl_names) |name| {
+            const entry: Entry = .{ .name = name, .address = @ptrCast(&@field(group, name)) };
+            table = table ++ .{entry};
+        };
+        return table;
     }
-    return table;
 }
 
 var core_handle: u8 = 0;

@@ -5,6 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, writeFileSync, writeSync } from "node:fs";
 import { openRandomSource } from "../../../src/backends/random_source.ts";
 import { RngParamsLayout } from "../../../src/core/abi.gen.ts";
+import { preparePty } from "../../../src/core/host_calls.ts";
 import { decode } from "../../../src/core/struct.ts";
 import { openRng, type RngConfig } from "../../../src/devices/virtio/rng.ts";
 import { configOf } from "../../options/run.ts";
@@ -113,7 +114,7 @@ describe("the limit", () => {
 /** A terminal: its master end is a source that has bytes when they are written to the other end. */
 function terminal(bench: RngBench) {
   const source = openSource(bench.machine, "/dev/ptmx");
-  const writer = openSync(`/dev/pts/${bench.machine.core.preparePty(source)}`, "r+");
+  const writer = openSync(`/dev/pts/${preparePty(bench.machine.core, source)}`, "r+");
   return { source, writer };
 }
 
@@ -147,7 +148,7 @@ describe("sources", () => {
     const info = () => bench.machine.core.deviceInfo(slow.transport.device);
     await until("the error", () => info().errorCount === 1);
     for (let count = 0; count < 20; count += 1) expect(await bench.ask([16])).toHaveLength(16);
-    const again = openSync(`/dev/pts/${bench.machine.core.preparePty(source)}`, "r+");
+    const again = openSync(`/dev/pts/${preparePty(bench.machine.core, source)}`, "r+");
     writeSync(again, "back");
     await slow.takeUsed(0, 1);
     expect(info()).toMatchObject({ errorCount: 1, faultCount: 0 });

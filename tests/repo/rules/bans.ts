@@ -66,11 +66,11 @@ const BANS: readonly Ban[] = [
   },
   {
     kind: "export",
-    instead: "a function of zig/abi.zig",
+    instead: "a function of zig/abi/",
     only: isDataPlane,
     except: RUNTIME_EXPORTS,
   },
-  { kind: "@export", instead: "a function of zig/abi.zig", only: isDataPlane, except: C_EXPORTS },
+  { kind: "@export", instead: "a function of zig/abi/", only: isDataPlane, except: C_EXPORTS },
   { kind: "callconv(.c)", instead: "Zig's own calls", only: isDataPlane, except: C_CALLS },
 ];
 

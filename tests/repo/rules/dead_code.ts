@@ -9,7 +9,7 @@ import { resolveImport } from "./layers.ts";
 /** Names that the compiler or the C library looks for. */
 const CALLED_BY_NAME = ["main", "panic", "std_options", "_start", "build"];
 /** Its functions are exported by name and its tables are read by the generator. */
-const ABI = "zig/abi.zig";
+const ABI = "zig/abi";
 
 /** For each file, the names that others take from it; "*" stands for any that they mention. */
 function takenNames(project: readonly Code[]): Map<string, Set<string>> {
@@ -96,7 +96,7 @@ const deadZig: Rule = {
   name: "what a Zig file declares is used, and what is pub is used by another file",
   check: (project) =>
     project
-      .filter(({ source }) => source.language === "zig" && source.path !== ABI)
+      .filter(({ source }) => source.language === "zig" && !source.path.startsWith(ABI))
       .flatMap((code) => {
         const declared = code.declarations.filter(({ name }) => !CALLED_BY_NAME.includes(name));
         const unused = declared.filter(

@@ -37,8 +37,8 @@ export const C_EXPORTS: Exceptions = {
 };
 
 export const C_CALLS: Exceptions = {
-  "zig/abi.zig": "the one list of functions that TypeScript calls",
-  "zig/host/jail_abi.zig": "the launcher's part of zig/abi.zig",
+  "zig/abi/": "the functions that TypeScript calls",
+  "zig/host/jail_abi.zig": "the launcher's part of zig/abi/",
   "zig/host/jail_enter.zig": OWN_CALLS,
   "zig/host/jail_forward.zig": "a signal handler",
   "zig/seccomp_violation.zig": "a signal handler",

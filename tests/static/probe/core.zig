@@ -2,7 +2,7 @@
 
 const std = @import("std");
 
-pub const api = struct {
+const api = struct {
     pub fn probe_add(left: i32, right: i32) callconv(.c) i32 {
         return left + right;
     }
@@ -37,6 +37,8 @@ pub const api = struct {
         return total;
     }
 };
+
+pub const groups = .{api};
 
 /// The start makes a VM early with these; here it finds no host and makes none.
 pub const kernel = struct {

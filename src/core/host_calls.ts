@@ -1,0 +1,51 @@
+// Calls of the core for the host side of devices: files, sockets, terminals and taps. Descriptors
+// that come back are the caller's to close.
+
+import { DirectAlignmentLayout } from "./abi.gen.ts";
+import type { Core } from "./core.ts";
+import type { StructValue } from "./struct.ts";
+
+/** A file in memory that nobody can resize: its descriptor, which the caller closes. */
+export function createMemoryFile(core: Core, size: number): number {
+  return core.ask("getInt32", "host_memory_file", size);
+}
+
+/** A listening socket for Zig to accept on; `address` is a sockaddr. */
+export function listen(core: Core, address: Uint8Array): number {
+  return core.ask("getInt32", "host_listen", address, address.length);
+}
+
+/** Makes an open /dev/ptmx usable; returns the number of its other end in /dev/pts. */
+export function preparePty(core: Core, fd: number): number {
+  return core.ask("getUint32", "host_prepare_pty", fd);
+}
+
+/** Locks an open file against other machines until its descriptor is closed. */
+export function lockFile(core: Core, fd: number, mode: "shared" | "exclusive"): void {
+  const exclusive = mode === "exclusive" ? 1 : 0;
+  core.call("host_lock_file", fd, exclusive);
+}
+
+/** What O_DIRECT needs of an open file, in bytes; 0 each when the kernel does not say. */
+export function directAlignment(core: Core, fd: number): StructValue<typeof DirectAlignmentLayout> {
+  return core.read("host_direct_alignment", fd, DirectAlignmentLayout);
+}
+
+/** Ties an open /dev/net/tun to the interface of an ifreq, which the kernel completes. */
+export function attachTap(core: Core, fd: number, request: Uint8Array): void {
+  core.call("host_attach_tap", fd, request);
+}
+
+/** Fills an ifreq with name and flags of the interface behind a tap queue. */
+export function inspectTap(core: Core, fd: number, request: Uint8Array): void {
+  core.call("host_inspect_tap", fd, request);
+}
+
+/** Makes a tap queue ready for a device; returns the offloads (TUN_F_…) that it can do. */
+export function prepareTap(core: Core, fd: number): number {
+  return core.ask("getUint32", "host_prepare_tap", fd);
+}
+
+export function setTerminalRaw(core: Core, fd: number): void {
+  core.call("terminal_set_raw", fd);
+}

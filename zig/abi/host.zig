@@ -1,0 +1,92 @@
+//! Calls for the host side of devices: character devices, terminals, files, taps.
+
+const errors = @import("../errors.zig");
+const tap = @import("../kernel/tap.zig");
+const descriptors = @import("../host/descriptors.zig");
+const types = @import("../abi_types.zig");
+const answers = @import("answers.zig");
+const Core = @import("../core.zig").Core;
+const Status = errors.Status;
+const done = answers.done;
+const given = answers.given;
+
+pub fn chardev_create(
+    core: *Core,
+    params: *const types.ChardevParams,
+    out: *u32,
+) callconv(.c) Status {
+    return given(out, core.addChardev(.{
+        .input_fd = params.input_fd,
+        .output_fd = params.output_fd,
+        .listen_fd = params.listen_fd,
+        .escape = params.escape != 0,
+    }, &core.failure));
+}
+
+/// Puts a terminal into raw mode until the core is destroyed.
+pub fn terminal_set_raw(core: *Core, fd: i32) callconv(.c) Status {
+    return done(core.terminal.setRaw(fd, &core.failure));
+}
+
+/// A listening stream socket at a sockaddr of `size` bytes; `out` is its descriptor.
+pub fn host_listen(
+    core: *Core,
+    address: [*]const u8,
+    size: u32,
+    out: *i32,
+) callconv(.c) Status {
+    if (size < 2 or size > sockaddr_size_max) return .invalid;
+    var copy: [sockaddr_size_max]u8 align(8) = undefined;
+    @memcpy(copy[0..size], address[0..size]);
+    out.* = descriptors.listen(copy[0..size], &core.failure) catch |err|
+        return errors.statusOf(err);
+    return .ok;
+}
+
+/// Makes an open /dev/ptmx usable; `out` is the number of its other end.
+pub fn host_prepare_pty(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
+    return given(out, descriptors.preparePty(fd, &core.failure));
+}
+
+/// Locks an open file; EAGAIN says that another machine has it.
+pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
+    const mode: descriptors.LockMode = if (exclusive != 0) .exclusive else .shared;
+    return done(descriptors.lockFile(fd, mode, &core.failure));
+}
+
+/// A file in memory of `size` bytes, which nobody can resize; `out` is its descriptor.
+pub fn host_memory_file(core: *Core, size: u64, out: *i32) callconv(.c) Status {
+    out.* = descriptors.memoryFile(size, &core.failure) catch |err|
+        return errors.statusOf(err);
+    return .ok;
+}
+
+/// What O_DIRECT needs of an open file; all 0 when the kernel does not say.
+pub fn host_direct_alignment(
+    core: *Core,
+    fd: i32,
+    out: *descriptors.DirectAlignment,
+) callconv(.c) Status {
+    out.* = descriptors.directAlignment(fd, &core.failure) catch |err|
+        return errors.statusOf(err);
+    return .ok;
+}
+
+/// Ties an open /dev/net/tun to the interface that an ifreq of `tap_request_size` bytes names;
+/// the kernel completes the request.
+pub fn host_attach_tap(core: *Core, fd: i32, request: *tap.Request) callconv(.c) Status {
+    return done(tap.attach(fd, request, &core.failure));
+}
+
+/// Name and flags of the interface behind a tap queue, as an ifreq.
+pub fn host_inspect_tap(core: *Core, fd: i32, request: *tap.Request) callconv(.c) Status {
+    return done(tap.inspect(fd, request, &core.failure));
+}
+
+/// Makes a tap queue ready for a device; `out` tells the offloads that it can do.
+pub fn host_prepare_tap(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
+    return given(out, tap.prepare(fd, &core.failure));
+}
+
+/// sockaddr_storage (socket(7)).
+const sockaddr_size_max = 128;
