@@ -64,8 +64,8 @@ function writeDefaultHeader(view: DataView, commandLineSize: number): void {
 function writeE820(view: DataView, e820: readonly E820Entry[]): void {
   if (e820.length > E820_ENTRY_COUNT_MAX) {
     throw new UserError(
-      `the guest's memory map has ${e820.length} ranges, more than the ` +
-        `${E820_ENTRY_COUNT_MAX} a Linux kernel can be told`,
+      `The guest's memory map has ${e820.length} ranges, more than the ` +
+        `${E820_ENTRY_COUNT_MAX} a Linux kernel can be told.`,
     );
   }
   view.setUint8(FIELD.e820EntryCount, e820.length);

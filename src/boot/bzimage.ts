@@ -48,7 +48,7 @@ export function parseBzImage(file: BootFile): BzImage {
   const head = file.read(0, Math.min(file.size, SETUP_HEADER_END_MAX));
   if (head.length < HEADER_END_MIN) {
     throw new UserError(
-      `kernel "${file.path}" is cut off: its ${file.size} bytes end inside the setup header`,
+      `The kernel '${file.path}' is cut off: its ${file.size} bytes end inside the setup header.`,
     );
   }
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
@@ -60,15 +60,15 @@ export function parseBzImage(file: BootFile): BzImage {
   // The last paragraph may be short: older build tools rounded the size up.
   if (fileSize <= ENTRY_64_OFFSET || fileSize + 16 <= payloadSize) {
     throw new UserError(
-      `kernel "${file.path}" is cut off: its header promises ${fileOffset + payloadSize} bytes, ` +
-        `but the file has ${file.size}`,
+      `The kernel '${file.path}' is cut off: its header promises ${fileOffset + payloadSize} bytes, ` +
+        `but the file has ${file.size}.`,
     );
   }
   const loadAddress = view.getUint32(0x214, true);
   if (loadAddress < HIGH_MEMORY_START) {
     throw new UserError(
-      `kernel "${file.path}" wants to be loaded at ${formatAddress(loadAddress)}; ` +
-        "a bzImage is loaded at 1 MiB or above",
+      `The kernel '${file.path}' wants to be loaded at ${formatAddress(loadAddress)}; ` +
+        "a bzImage is loaded at 1 MiB or above.",
     );
   }
   const headerEnd = Math.min(0x202 + view.getUint8(0x201), head.length);
@@ -89,18 +89,18 @@ function checkProtocol(file: BootFile, view: DataView): void {
   const version = view.getUint16(0x206, true);
   if (version < PROTOCOL_MIN) {
     throw new UserError(
-      `kernel "${file.path}" speaks boot protocol ${version >> 8}.${version & 0xff}; ` +
-        "2.12 (Linux 3.8) or newer is needed to enter it in 64-bit mode",
+      `The kernel '${file.path}' speaks boot protocol ${version >> 8}.${version & 0xff}; ` +
+        "2.12 (Linux 3.8) or newer is needed to enter it in 64-bit mode.",
     );
   }
   if ((view.getUint16(0x236, true) & XLF_KERNEL_64) === 0) {
     throw new UserError(
-      `kernel "${file.path}" is a 32-bit x86 bzImage; this machine runs x86_64 kernels`,
+      `The kernel '${file.path}' is a 32-bit x86 bzImage; this machine runs x86_64 kernels.`,
     );
   }
   if ((view.getUint8(0x211) & LOADED_HIGH) === 0) {
     throw new UserError(
-      `kernel "${file.path}" is a zImage, loaded below 1 MiB; a bzImage is right`,
+      `The kernel '${file.path}' is a zImage, loaded below 1 MiB; a bzImage is right.`,
     );
   }
 }

@@ -84,15 +84,15 @@ function checkIdentity(file: BootFile, header: DataView): void {
   if (!is64Bit || !littleEndian || machine !== EM_X86_64) {
     const wordSize = is64Bit ? "64-bit" : "32-bit";
     throw new UserError(
-      `kernel "${file.path}" is a ${wordSize} ELF file for ${machineName}; ` +
-        "this machine runs 64-bit x86 kernels",
+      `The kernel '${file.path}' is a ${wordSize} ELF file for ${machineName}; ` +
+        "this machine runs 64-bit x86 kernels.",
     );
   }
   const type = header.getUint16(16, true);
   if (type !== ET_EXEC && type !== ET_DYN) {
     throw new UserError(
-      `kernel "${file.path}" is an ELF file of type ${type} (an object or a core dump); ` +
-        "a vmlinux is an executable, type 2",
+      `The kernel '${file.path}' is an ELF file of type ${type} (an object or a core dump); ` +
+        "a vmlinux is an executable, type 2.",
     );
   }
 }
@@ -184,11 +184,11 @@ function viewOf(bytes: Uint8Array): DataView {
 
 function truncated(file: BootFile, part: string, end: number): UserError {
   return new UserError(
-    `kernel "${file.path}" is cut off: ${part} ends at ${formatAddress(end)}, ` +
-      `but the file has ${file.size} bytes`,
+    `The kernel '${file.path}' is cut off: ${part} ends at ${formatAddress(end)}, ` +
+      `but the file has ${file.size} bytes.`,
   );
 }
 
 function damaged(file: BootFile, problem: string): UserError {
-  return new UserError(`kernel "${file.path}" is a damaged ELF file: it ${problem}`);
+  return new UserError(`The kernel '${file.path}' is a damaged ELF file: it ${problem}.`);
 }

@@ -66,14 +66,14 @@ function readPlainImage(
 ): KernelImage {
   if (file.size === 0) {
     throw new UserError(
-      `kernel "${file.path}" is an empty file; a bzImage, a vmlinux or a flat binary is right`,
+      `The kernel '${file.path}' is an empty file; a bzImage, a vmlinux or a flat binary is right.`,
     );
   }
   if (file.size > options.memorySize) throw tooLarge(file, options.memorySize);
   const image = selectFormat(file, options.protocol);
   if (options.protocol === "pvh" && image.protocol !== "pvh") {
     throw new UserError(
-      `kernel "${file.path}" has no PVH entry note; use a vmlinux built with CONFIG_PVH`,
+      `The kernel '${file.path}' has no PVH entry note; use a vmlinux built with CONFIG_PVH.`,
     );
   }
   return { ...image, unpacked };
@@ -91,8 +91,8 @@ function selectFormat(file: BootFile, protocol: BootProtocol): UnpackedImage {
 function bzImage(file: BootFile): UnpackedImage {
   const header = parseBzImage(file);
   const { fileOffset, fileSize, loadAddress, runAddress, runSize } = header;
-  const load = { name: `kernel "${file.path}"`, address: loadAddress, size: fileSize };
-  const run = { name: `unpacked kernel "${file.path}"`, address: runAddress, size: runSize };
+  const load = { name: `kernel '${file.path}'`, address: loadAddress, size: fileSize };
+  const run = { name: `unpacked kernel '${file.path}'`, address: runAddress, size: runSize };
   return {
     kind: "bzImage",
     protocol: "linux64",
@@ -120,11 +120,11 @@ function vmlinux(file: BootFile, protocol: BootProtocol): UnpackedImage {
   const entry = usesPvh && elf.pvhEntry !== undefined ? elf.pvhEntry : elf.entry;
   if (!isLoadedCode(elf, entry)) {
     throw new UserError(
-      `kernel "${file.path}" is a damaged ELF file: its entry point ${formatAddress(entry)} ` +
-        "lies outside of the segments it loads",
+      `The kernel '${file.path}' is a damaged ELF file: its entry point ${formatAddress(entry)} ` +
+        "lies outside of the segments it loads.",
     );
   }
-  const name = `kernel "${file.path}"`;
+  const name = `kernel '${file.path}'`;
   return {
     kind: "vmlinux",
     protocol: usesPvh ? "pvh" : "linux64",
@@ -156,11 +156,11 @@ function vmlinux(file: BootFile, protocol: BootProtocol): UnpackedImage {
 
 function flatImage(file: BootFile): UnpackedImage {
   const foreign = describeForeignImage(file);
-  if (foreign !== undefined) throw new UserError(`kernel "${file.path}" ${foreign}`);
+  if (foreign !== undefined) throw new UserError(`The kernel '${file.path}' ${foreign}.`);
   if (file.size < FLAT_SIZE_MIN) {
     throw new UserError(
-      `kernel "${file.path}" is cut off: ${file.size} bytes are no kernel; ` +
-        "a bzImage, a vmlinux or a flat binary is right",
+      `The kernel '${file.path}' is cut off: ${file.size} bytes are no kernel; ` +
+        "a bzImage, a vmlinux or a flat binary is right.",
     );
   }
   const place = { address: FLAT_LOAD_ADDRESS, size: file.size };
@@ -169,7 +169,7 @@ function flatImage(file: BootFile): UnpackedImage {
     protocol: "linux64",
     parts: [{ fileOffset: 0, ...place }],
     zeroFills: [],
-    occupied: [{ name: `kernel "${file.path}"`, ...place }],
+    occupied: [{ name: `kernel '${file.path}'`, ...place }],
     entry: FLAT_LOAD_ADDRESS,
     setupHeader: undefined,
     commandLineSizeMax: LINUX_COMMAND_LINE_SIZE_MAX,
@@ -190,20 +190,20 @@ function unpack(file: BootFile, memorySize: number): Uint8Array {
     const code = errorCode(error);
     if (code === "ERR_BUFFER_TOO_LARGE") {
       throw new UserError(
-        `kernel "${file.path}" unpacks to more than the guest's memory of ` +
-          `${formatSize(memorySize)}; give more with -m`,
+        `The kernel '${file.path}' unpacks to more than the guest's memory of ` +
+          `${formatSize(memorySize)}; give more with -m.`,
       );
     }
     throw new UserError(
-      `kernel "${file.path}" is a damaged or cut off gzip file of ${file.size} bytes; ` +
-        "copy it again or pass it unpacked",
+      `The kernel '${file.path}' is a damaged or cut off gzip file of ${file.size} bytes; ` +
+        "copy it again or pass it unpacked.",
     );
   }
 }
 
 function tooLarge(file: BootFile, memorySize: number): UserError {
   return new UserError(
-    `kernel "${file.path}" has ${formatSize(file.size)}, more than the guest's memory of ` +
-      `${formatSize(memorySize)}; give more with -m`,
+    `The kernel '${file.path}' has ${formatSize(file.size)}, more than the guest's memory of ` +
+      `${formatSize(memorySize)}; give more with -m.`,
   );
 }

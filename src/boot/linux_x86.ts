@@ -116,12 +116,12 @@ function encodeCommandLine(commandLine: string, image: KernelImage): Uint8Array 
   const size = bytes.length - 1;
   if (size > image.commandLineSizeMax) {
     throw new UserError(
-      `the kernel command line has ${size} bytes, the machine's own additions included; ` +
-        `this kernel takes at most ${image.commandLineSizeMax}`,
+      `The kernel command line has ${size} bytes, the machine's own additions included; ` +
+        `this kernel takes at most ${image.commandLineSizeMax}.`,
     );
   }
   if (bytes.indexOf(0) !== size) {
-    throw new UserError("the kernel command line contains a NUL byte, which would end it");
+    throw new UserError("The kernel command line contains a NUL byte, which would end it.");
   }
   return bytes;
 }
@@ -129,7 +129,7 @@ function encodeCommandLine(commandLine: string, image: KernelImage): Uint8Array 
 /** The highest page-aligned place that the kernel can reach and that is RAM below the gap. */
 function placeInitrd(initrd: BootFile, image: KernelImage, memory: MemoryLayout): FileLoad {
   if (initrd.size === 0) {
-    throw new UserError(`initrd "${initrd.path}" is an empty file; a cpio archive is right`);
+    throw new UserError(`The initrd '${initrd.path}' is an empty file; a cpio archive is right.`);
   }
   const end = Math.min(memory.size, memory.gapStart, image.initrdAddressMax + 1);
   const address = Math.floor((end - initrd.size) / PAGE_SIZE) * PAGE_SIZE;
@@ -146,15 +146,15 @@ function placeInitrd(initrd: BootFile, image: KernelImage, memory: MemoryLayout)
         ? `of the guest's ${formatSize(memory.size)}; give more with -m`
         : `below ${formatAddress(end)}, where it has to lie; use a smaller one`;
     throw new UserError(
-      `initrd "${initrd.path}" of ${formatSize(initrd.size)} does not fit: ` +
-        `the kernel leaves ${free} ${advice}`,
+      `The initrd '${initrd.path}' of ${formatSize(initrd.size)} does not fit: ` +
+        `the kernel leaves ${free} ${advice}.`,
     );
   }
   return { source: "initrd", address, fileOffset: 0, size: initrd.size };
 }
 
 function initrdPlacement(initrd: BootFile | undefined, load: FileLoad): Placement {
-  return { name: `initrd "${initrd?.path ?? ""}"`, address: load.address, size: load.size };
+  return { name: `initrd '${initrd?.path ?? ""}'`, address: load.address, size: load.size };
 }
 
 /** An image that had to be unpacked is bytes; any other is loaded from its file. */

@@ -95,8 +95,8 @@ export function checkPlacements(placements: readonly Placement[], memory: Memory
     if (!inRam) throw new UserError(outsideMemory(placement, memory));
     if (previous !== undefined && previous.address + previous.size > placement.address) {
       throw new UserError(
-        `${placement.name} (${describeRange(placement)}) overlaps ` +
-          `${previous.name} (${describeRange(previous)}) in guest memory`,
+        `The ${placement.name} (${describeRange(placement)}) overlaps ` +
+          `the ${previous.name} (${describeRange(previous)}) in guest memory.`,
       );
     }
     previous = placement;
@@ -105,8 +105,8 @@ export function checkPlacements(placements: readonly Placement[], memory: Memory
 
 function outsideMemory(placement: Placement, memory: MemoryLayout): string {
   return (
-    `${placement.name} (${describeRange(placement)}) does not fit the guest's memory of ` +
-    `${formatSize(memory.size)}; give more with -m`
+    `The ${placement.name} (${describeRange(placement)}) does not fit the guest's memory of ` +
+    `${formatSize(memory.size)}; give more with -m.`
   );
 }
 

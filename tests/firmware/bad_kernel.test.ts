@@ -25,7 +25,7 @@ function sentenceFor(bytes: Uint8Array): string {
 }
 
 const FOREIGN: [string, Uint8Array, RegExp][] = [
-  ["an empty file", new Uint8Array(0), /"k" is an empty file; a bzImage/],
+  ["an empty file", new Uint8Array(0), /'k' is an empty file; a bzImage/],
   ["a few bytes", Uint8Array.of(0xf4, 0xeb, 0xfd), /cut off: 3 bytes/],
   ["zeros", new Uint8Array(8192), /begins with 8192 zero bytes/],
   ["an aarch64 Image", withBytes(0x38, "ARM\x64"), /aarch64 kernel image/],

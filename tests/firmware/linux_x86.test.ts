@@ -105,7 +105,7 @@ test("A vmlinux without a PVH note is entered in 64-bit mode with a zero page", 
   const bootPlan = plan(elfBytes([CODE_SEGMENT]));
   expect(bootPlan.entry.mode).toBe("long64");
   expect(bootPlan.entry.rip).toBe(0x100_0000);
-  expect(bootPlan.zeroFills).toEqual([{ name: 'kernel "k"', address: 0x100_1000, size: 0x1000 }]);
+  expect(bootPlan.zeroFills).toEqual([{ name: "kernel 'k'", address: 0x100_1000, size: 0x1000 }]);
 });
 
 test("A vmlinux with a PVH note is entered in 32-bit mode with a start info", () => {
@@ -155,17 +155,17 @@ const REFUSED: [string, () => BootPlan, RegExp][] = [
   [
     "an empty initrd",
     () => plan(flatBytes(), { initrd: sizedFile("i", 0) }),
-    /initrd "i" is an empty file/,
+    /^The initrd 'i' is an empty file/,
   ],
   [
     "an initrd larger than memory",
     () => plan(flatBytes(), { initrd: sizedFile("i", 200 * MEBIBYTE) }),
-    /initrd "i" of 200 MiB does not fit: .* of the guest's 128 MiB; give more with -m/,
+    /^The initrd 'i' of 200 MiB does not fit: .* of the guest's 128 MiB; give more with -m/,
   ],
   [
     "an initrd that the kernel cannot reach",
     () => plan(flatBytes(), { initrd: sizedFile("i", 2 ** 30), memory: memoryOf(2 ** 31) }),
-    /initrd "i" of 1024 MiB does not fit: .* below 0x38000000.*use a smaller one/,
+    /^The initrd 'i' of 1024 MiB does not fit: .* below 0x38000000.*use a smaller one/,
   ],
   [
     "a command line that is too long",
@@ -176,17 +176,17 @@ const REFUSED: [string, () => BootPlan, RegExp][] = [
   [
     "a kernel that unpacks to more than memory",
     () => plan(bzImageBytes(), { memory: memoryOf(32 * MEBIBYTE) }),
-    /unpacked kernel "k" \(32 MiB at 0x1000000\) does not fit the guest's memory of 32 MiB/,
+    /The unpacked kernel 'k' \(32 MiB at 0x1000000\) does not fit the guest's memory of 32 MiB/,
   ],
   [
     "a kernel larger than memory",
     () => plan(flatBytes(), { memory: memoryOf(2048) }),
-    /kernel "k" has 4 KiB, more than the guest's memory of 2 KiB/,
+    /^The kernel 'k' has 4 KiB, more than the guest's memory of 2 KiB/,
   ],
   [
     "ELF segments that overlap",
     () => plan(elfBytes([CODE_SEGMENT, CODE_SEGMENT])),
-    /kernel "k" .* overlaps kernel "k"/,
+    /^The kernel 'k' .* overlaps the kernel 'k'/,
   ],
   [
     "an ELF segment in the gap",

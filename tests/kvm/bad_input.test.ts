@@ -44,16 +44,16 @@ type Row = readonly [line: string, sentence: RegExp];
 
 const KERNELS: readonly Row[] = [
   ["-kernel @missing", /^The kernel '.*missing' \(-kernel\) does not exist; check the path\.$/],
-  ["-kernel @nothing", /^kernel ".*nothing" is an empty file; a bzImage, a vmlinux or/],
-  ["-kernel @cut", /^kernel ".*cut" is cut off: .*promises 3584 bytes.* has 3000/],
-  ["-kernel @aarch64", /^kernel ".*aarch64" is an aarch64 kernel image; a bzImage/],
+  ["-kernel @nothing", /^The kernel '.*nothing' is an empty file; a bzImage, a vmlinux or/],
+  ["-kernel @cut", /^The kernel '.*cut' is cut off: .*promises 3584 bytes.* has 3000/],
+  ["-kernel @aarch64", /^The kernel '.*aarch64' is an aarch64 kernel image; a bzImage/],
   ["-kernel @folder", /^The kernel '.*folder' \(-kernel\) is a folder; a file is needed\.$/],
   ["-kernel /dev/null", /^The kernel '\/dev\/null' \(-kernel\) is not a regular file; a file is/],
-  ["-kernel @large", /^kernel ".*large" has 1024 MiB, more than .* 128 MiB; give more with -m$/],
+  ["-kernel @large", /^The kernel '.*large' has 1024 MiB, more than .* 128 MiB; give more with -m\.$/],
   [`${KERNEL} -initrd @missing`, /^The initrd '.*missing' \(-initrd\) does not exist; check/],
   [`${KERNEL} -initrd @folder`, /^The initrd '.*folder' \(-initrd\) is a folder; a file is/],
-  [`${KERNEL} -initrd @nothing`, /^initrd ".*nothing" is an empty file; a cpio archive is right$/],
-  [`${KERNEL} -initrd @large`, /^initrd ".*large" of 1024 MiB does not fit: .* give more with -m$/],
+  [`${KERNEL} -initrd @nothing`, /^The initrd '.*nothing' is an empty file; a cpio archive is right\.$/],
+  [`${KERNEL} -initrd @large`, /^The initrd '.*large' of 1024 MiB does not fit: .* give more with -m\.$/],
 ];
 
 const DISKS: readonly Row[] = [
