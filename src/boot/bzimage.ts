@@ -60,8 +60,8 @@ export function parseBzImage(file: BootFile): BzImage {
   // The last paragraph may be short: older build tools rounded the size up.
   if (fileSize <= ENTRY_64_OFFSET || fileSize + 16 <= payloadSize) {
     throw new UserError(
-      `The kernel '${file.path}' is cut off: its header promises ${fileOffset + payloadSize} bytes, ` +
-        `but the file has ${file.size}.`,
+      `The kernel '${file.path}' is cut off: its header promises ` +
+        `${fileOffset + payloadSize} bytes, but the file has ${file.size}.`,
     );
   }
   const loadAddress = view.getUint32(0x214, true);

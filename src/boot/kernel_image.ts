@@ -120,8 +120,8 @@ function vmlinux(file: BootFile, protocol: BootProtocol): UnpackedImage {
   const entry = usesPvh && elf.pvhEntry !== undefined ? elf.pvhEntry : elf.entry;
   if (!isLoadedCode(elf, entry)) {
     throw new UserError(
-      `The kernel '${file.path}' is a damaged ELF file: its entry point ${formatAddress(entry)} ` +
-        "lies outside of the segments it loads.",
+      `The kernel '${file.path}' is a damaged ELF file: its entry point ` +
+        `${formatAddress(entry)} lies outside of the segments it loads.`,
     );
   }
   const name = `kernel '${file.path}'`;
