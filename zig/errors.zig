@@ -92,6 +92,28 @@ pub const Operation = enum(u32) {
     user_ids,
     no_new_privileges,
     program_start,
+    /// What must be at rest to be saved or restored is not.
+    state_running,
+    /// A saved state is cut short or has bytes too many; `value` is the size that it claims.
+    state_size,
+    /// It is none, or that of another thing; `value` is what it says that it is.
+    state_kind,
+    /// It is of a version (`value`) that this program does not know.
+    state_version,
+    /// The byte at `value` begins something that makes no sense here.
+    state_content,
+    /// The host's CPU or KVM lacks what the CPUID leaf `value` has promised the guest.
+    state_cpuid,
+    /// The host's TSC cannot run at the saved rate of `value` kHz.
+    state_tsc,
+    /// `value` is the number of the refused ioctl in KVM's series.
+    kvm_save_vcpu,
+    kvm_restore_vcpu,
+    kvm_save_vm,
+    kvm_restore_vm,
+    /// `value` is the register's index.
+    kvm_restore_msr,
+    memory_save,
 };
 
 /// Cause of the last error.Host of a core.

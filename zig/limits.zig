@@ -14,10 +14,17 @@ pub const memory_region_count_max = 32;
 pub const memory_piece_count_max = 32;
 /// Threads that touch guest memory before the start.
 pub const populate_thread_count_max = 16;
+/// Threads that write guest memory into a file.
+pub const save_thread_count_max = 8;
 /// Character back ends.
 pub const chardev_count_max = 32;
 /// Interrupt lines (GSI): 24 pins of the IOAPIC, the rest for MSI routes.
 pub const gsi_count_max = 1024;
+
+/// Model-specific registers of a vCPU that a snapshot keeps.
+pub const msr_count_max = 512;
+/// Bytes of XSAVE state of a vCPU: those of AMX's tiles among them.
+pub const xsave_size_max = 16 * 1024;
 
 /// Virtqueues of one device.
 pub const queue_count_max = 64;

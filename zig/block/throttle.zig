@@ -35,6 +35,16 @@ pub const Throttle = struct {
         self.empty_at_ns = @max(self.empty_at_ns, now_ns) +| self.durationNs(count);
     }
 
+    /// How long until the bucket is empty: for a snapshot.
+    pub fn levelNs(self: *const Throttle, now_ns: u64) u64 {
+        return self.empty_at_ns -| now_ns;
+    }
+
+    /// Takes over a saved level; what no bucket holds is not believed.
+    pub fn setLevel(self: *Throttle, now_ns: u64, level_ns: u64) void {
+        self.empty_at_ns = if (self.limited()) now_ns +| @min(level_ns, second_ns) else 0;
+    }
+
     /// Rounded up, so that the rate is never exceeded.
     fn durationNs(self: *const Throttle, count: u64) u64 {
         return std.math.divCeil(u64, count *| second_ns, self.rate) catch 0;

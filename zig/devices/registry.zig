@@ -42,6 +42,22 @@ pub const Device = struct {
     line: Line = .{},
     model: Model,
 
+    pub fn kind(self: *const Device) ModelKind {
+        return switch (self.model) {
+            .serial => .serial,
+            .cmos => .cmos,
+            .i8042 => .i8042,
+            .power => .power,
+            .debug_port => .debug_port,
+            .virtio_mmio => |*transport| switch (transport.body) {
+                .blk => .virtio_blk,
+                .rng => .virtio_rng,
+                .balloon => .virtio_balloon,
+                .net => .virtio_net,
+            },
+        };
+    }
+
     pub fn read(self: *Device, region: u32, offset: u64, data: []u8) void {
         switch (self.model) {
             .serial => |*serial| serial.read(offset, data),

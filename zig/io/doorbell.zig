@@ -16,6 +16,8 @@ pub const News = enum(u32) {
     console_quit = 2,
     /// The guest wrote a boot-time mark.
     boot_mark = 3,
+    /// Writing guest memory into a file has ended.
+    migration = 4,
 };
 
 pub const Doorbell = struct {

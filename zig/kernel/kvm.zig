@@ -6,16 +6,16 @@ pub const api_version = 12;
 
 const kvm_type = 0xAE;
 
-fn io(number: u32) u32 {
+pub fn io(number: u32) u32 {
     return (kvm_type << 8) | number;
 }
-fn iow(number: u32, comptime T: type) u32 {
+pub fn iow(number: u32, comptime T: type) u32 {
     return (1 << 30) | (@as(u32, @sizeOf(T)) << 16) | io(number);
 }
-fn ior(number: u32, comptime T: type) u32 {
+pub fn ior(number: u32, comptime T: type) u32 {
     return (2 << 30) | (@as(u32, @sizeOf(T)) << 16) | io(number);
 }
-fn iowr(number: u32, comptime T: type) u32 {
+pub fn iowr(number: u32, comptime T: type) u32 {
     return (3 << 30) | (@as(u32, @sizeOf(T)) << 16) | io(number);
 }
 

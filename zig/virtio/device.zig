@@ -27,6 +27,9 @@ pub const status_features_ok = 8;
 pub const status_needs_reset = 64;
 const status_failed = 128;
 
+const status_all: u32 = status_acknowledge | status_driver | status_driver_ok | status_features_ok |
+    status_needs_reset | status_failed;
+
 /// Feature bits that no device type owns (6).
 pub const feature_indirect: u64 = 1 << 28;
 pub const feature_event_index: u64 = 1 << 29;
@@ -35,6 +38,7 @@ pub const feature_version_1: u64 = 1 << 32;
 /// Bits of the interrupt status (4.2.2.1).
 const interrupt_queue = 1;
 const interrupt_config = 2;
+const interrupt_all: u32 = interrupt_queue | interrupt_config;
 
 /// How a transport raises an interrupt.
 pub const Interrupt = union(enum) {
@@ -312,7 +316,7 @@ pub const Device = struct {
     }
 
     /// Takes over a saved state; the device is new and its memory restored. It runs at `unpause`.
-    /// Error: Invalid, when the state is none that this device could have.
+    /// Error: Invalid, when the state is none that this device could have. The model follows.
     pub fn restore(
         self: *Device,
         state: State,
@@ -320,6 +324,8 @@ pub const Device = struct {
     ) errors.CoreError!void {
         if (queues.len != self.queue_count) return error.Invalid;
         if (state.driver_features & ~self.features != 0) return error.Invalid;
+        if (state.status & ~status_all != 0 or state.broken > 1) return error.Invalid;
+        if (state.interrupt_status & ~interrupt_all != 0) return error.Invalid;
         self.registers.lock();
         defer self.registers.unlock();
         self.work.lock();
@@ -328,7 +334,9 @@ pub const Device = struct {
         self.driver_features = state.driver_features;
         for (self.queues[0..self.queue_count], queues) |*queue, saved| {
             queue.state = saved;
-            if (queue.ready()) queue.enable(self.memory) catch return error.Invalid;
+            queue.state.ready = 0;
+            self.passFeatures(queue);
+            if (saved.ready != 0) queue.enable(self.memory) catch return error.Invalid;
         }
         self.broken = state.broken != 0;
         self.status.store(state.status, .release);
@@ -337,6 +345,12 @@ pub const Device = struct {
         if (state.status & status_driver_ok == 0) return;
         self.model.activate(state.driver_features);
         self.active = true;
+    }
+
+    /// An interrupt that the guest has not acknowledged may have been on its way when it was saved:
+    /// it comes again, and one too many does no harm.
+    pub fn interruptAgain(self: *Device) void {
+        if (self.interrupt_status.load(.acquire) != 0) self.interrupt.config();
     }
 
     /// Finishes what is in flight while the device stays active. Both locks held.

@@ -48,6 +48,20 @@ pub const Cmos = struct {
         return self;
     }
 
+    pub fn save(self: *Cmos) State {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return self.state;
+    }
+
+    /// Takes over a saved state: the clock has gone on in the meantime, by the machine's.
+    pub fn restore(self: *Cmos, state: State) error{Invalid}!void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.state = state;
+        self.state.padding = @splat(0);
+    }
+
     pub fn read(self: *Cmos, offset: u64, data: []u8) void {
         @memset(data, 0xff);
         if (offset == 0) return;

@@ -15,12 +15,23 @@ pub const Marks = extern struct {
     boot_complete_ns: u64 = 0,
 };
 
+/// What a snapshot keeps: the times are those of another start.
+pub const State = extern struct { scratch: u8 = 0 };
+
 pub const DebugPort = struct {
     clock: *const Clock,
     doorbell: *Doorbell,
     kernel_entered_ns: std.atomic.Value(u64) = .init(0),
     boot_complete_ns: std.atomic.Value(u64) = .init(0),
     scratch: std.atomic.Value(u8) = .init(0),
+
+    pub fn save(self: *const DebugPort) State {
+        return .{ .scratch = self.scratch.load(.monotonic) };
+    }
+
+    pub fn restore(self: *DebugPort, state: State) error{Invalid}!void {
+        self.scratch.store(state.scratch, .monotonic);
+    }
 
     pub fn read(self: *const DebugPort, data: []u8) void {
         @memset(data, 0xff);

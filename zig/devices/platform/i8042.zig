@@ -40,6 +40,19 @@ pub const I8042 = struct {
     guard: Lock = .{},
     state: State = .{},
 
+    pub fn save(self: *I8042) State {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return self.state;
+    }
+
+    /// Takes over a saved state: each is one that a guest can bring about.
+    pub fn restore(self: *I8042, state: State) error{Invalid}!void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.state = state;
+    }
+
     /// Offsets from port 0x60: 0 is data, 4 is command and status.
     pub fn read(self: *I8042, offset: u64, data: []u8) void {
         @memset(data, 0xff);

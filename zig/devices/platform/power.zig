@@ -10,8 +10,21 @@ pub const Register = enum(u32) { sleep_control = 0, reset_control = 1 };
 const sleep_enable = 1 << 5;
 const reset_cpu = 1 << 2;
 
+/// What a snapshot keeps.
+pub const State = extern struct { reset_control: u8 = 0 };
+
 pub const Power = struct {
     reset_control: std.atomic.Value(u8) = .init(0),
+
+    pub fn save(self: *const Power) State {
+        return .{ .reset_control = self.reset_control.load(.monotonic) };
+    }
+
+    /// Invalid when the state is that of a machine in its reset.
+    pub fn restore(self: *Power, state: State) error{Invalid}!void {
+        if (state.reset_control & reset_cpu != 0) return error.Invalid;
+        self.reset_control.store(state.reset_control, .monotonic);
+    }
 
     pub fn read(self: *Power, register: Register, data: []u8) void {
         @memset(data, 0);

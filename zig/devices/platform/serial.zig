@@ -49,8 +49,9 @@ pub const State = extern struct {
     divisor_low: u8 = 12,
     divisor_high: u8 = 0,
     transmit_pending: u8 = 0,
+    padding: u8 = 0,
     receive_length: u32 = 0,
-    receive_buffer: [limits.serial_receive_size]u8 = undefined,
+    receive_buffer: [limits.serial_receive_size]u8 = @splat(0),
 };
 
 pub const Serial = struct {
@@ -66,6 +67,28 @@ pub const Serial = struct {
 
     pub fn detach(self: *Serial) void {
         if (self.chardev) |chardev| chardev.setFrontend(null);
+    }
+
+    pub fn save(self: *Serial) State {
+        self.guard.lock();
+        defer self.guard.unlock();
+        var state = self.state;
+        // What was read already is nobody's business.
+        @memset(state.receive_buffer[state.receive_length..], 0);
+        return state;
+    }
+
+    /// Takes over a saved state; the interrupt that the guest may wait for comes again. Invalid
+    /// when no port could be in that state.
+    pub fn restore(self: *Serial, state: State) error{Invalid}!void {
+        if (state.receive_length > state.receive_buffer.len) return error.Invalid;
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.state = state;
+        self.state.padding = 0;
+        const received = state.receive_length > 0 and state.interrupt_enable & enable_receive != 0;
+        const sent = state.transmit_pending != 0 and state.interrupt_enable & enable_transmit != 0;
+        if (received or sent) self.line.pulse();
     }
 
     pub fn read(self: *Serial, offset: u64, data: []u8) void {

@@ -45,6 +45,9 @@ pub const Info = extern struct {
     padding: u32 = 0,
 };
 
+/// What a snapshot keeps.
+pub const State = extern struct { target_page_count: u32 = 0, actual_page_count: u32 = 0 };
+
 pub const Balloon = struct {
     /// Set by the device that carries this model.
     device: *Device = undefined,
@@ -80,6 +83,19 @@ pub const Balloon = struct {
     }
 
     pub fn activate(_: *Balloon, _: u64) void {}
+
+    pub fn save(self: *const Balloon) State {
+        return .{
+            .target_page_count = self.target.load(.acquire),
+            .actual_page_count = self.actual.load(.acquire),
+        };
+    }
+
+    /// The pages that the balloon holds are holes of the memory that was restored.
+    pub fn restore(self: *Balloon, state: State) error{Invalid}!void {
+        self.target.store(state.target_page_count, .release);
+        self.actual.store(state.actual_page_count, .release);
+    }
 
     /// Asks the guest for a balloon of so many pages; it takes its time. Not on the loop's thread.
     pub fn setTarget(self: *Balloon, page_count: u32) void {

@@ -40,6 +40,9 @@ pub const Counters = struct {
     last_errno: i32 = 0,
 };
 
+/// What a snapshot keeps; the bytes of the disk are not among it.
+pub const State = extern struct { capacity_bytes: u64 = 0, level_ns: u64 = 0 };
+
 pub const Block = struct {
     /// Set by the device that carries this model.
     device: *Device = undefined,
@@ -138,6 +141,19 @@ pub const Block = struct {
 
     pub fn activate(self: *Block, features: u64) void {
         self.write_through = features & blk_config.feature_flush == 0;
+    }
+
+    pub fn save(self: *const Block) State {
+        return .{
+            .capacity_bytes = self.params.capacity_bytes,
+            .level_ns = self.gate.throttle.levelNs(system.monotonicNs()),
+        };
+    }
+
+    /// A disk that has another size now tells its guest so.
+    pub fn restore(self: *Block, state: State) error{Invalid}!void {
+        self.gate.throttle.setLevel(system.monotonicNs(), state.level_ns);
+        if (state.capacity_bytes != self.params.capacity_bytes) self.device.configChanged();
     }
 
     pub fn readConfig(self: *const Block, offset: usize, data: []u8) void {

@@ -12,6 +12,7 @@ const net_config = @import("net_config.zig");
 const net_control = @import("net_control.zig");
 const net_filter = @import("net_filter.zig");
 const net_receive = @import("net_receive.zig");
+const net_state = @import("net_state.zig");
 const system = @import("../../kernel/system.zig");
 const tap = @import("../../kernel/tap.zig");
 const Device = @import("../../virtio/device.zig").Device;
@@ -144,6 +145,9 @@ pub const Net = struct {
         self.configured = false;
         self.filter.by_vlan = features & net_config.feature_control_vlan != 0;
     }
+
+    pub const save = net_state.save;
+    pub const restore = net_state.restore;
 
     pub fn readConfig(self: *const Net, offset: usize, data: []u8) void {
         const bits = self.mac.load(.acquire);
@@ -476,13 +480,13 @@ fn isFrameLoss(errno: i32) bool {
 const errno_no_buffers = 105;
 const errno_message_size = 90;
 
-fn addressBits(address: net_config.Address) u64 {
+pub fn addressBits(address: net_config.Address) u64 {
     var bytes: [8]u8 = @splat(0);
     bytes[0..net_config.address_size].* = address;
     return std.mem.readInt(u64, &bytes, .little);
 }
 
-fn bitsAddress(bits: u64) net_config.Address {
+pub fn bitsAddress(bits: u64) net_config.Address {
     var bytes: [8]u8 = undefined;
     std.mem.writeInt(u64, &bytes, bits, .little);
     return bytes[0..net_config.address_size].*;

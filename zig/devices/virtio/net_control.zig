@@ -94,7 +94,9 @@ fn setMode(filter: *Filter, command: u8, reader: *Reader) bool {
 
 fn changeMac(filter: *Filter, command: u8, reader: *Reader) Change {
     if (command == mac_set_address) {
-        return .{ .address = reader.take(net_config.address_size) orelse return .refused };
+        const address = reader.take(net_config.address_size) orelse return .refused;
+        filter.former = null;
+        return .{ .address = address };
     }
     if (command != mac_set_tables) return .refused;
     var tables: Filter.Tables = .{};

@@ -7,7 +7,7 @@ const net_config = @import("net_config.zig");
 const Address = net_config.Address;
 
 /// Addresses that both tables hold together.
-const address_count_max = 64;
+pub const address_count_max = 64;
 pub const vlan_count = 4096;
 /// Bytes of a frame that decide: addresses, type, VLAN tag.
 pub const look_size = 16;
@@ -25,6 +25,8 @@ pub const Filter = struct {
     no_unicast: bool = false,
     no_broadcast: bool = false,
     tables: Tables = .{},
+    /// The address before the host gave a restored device another: its guest may not know yet.
+    former: ?Address = null,
     /// VLANs matter: the driver negotiated to say which it wants.
     by_vlan: bool = false,
     vlans: [vlan_count / 8]u8 = @splat(0),
@@ -69,6 +71,7 @@ pub const Filter = struct {
         if (self.no_unicast) return false;
         if (self.all_unicast or self.tables.unicast_overflow) return true;
         if (std.mem.eql(u8, &target, &own)) return true;
+        if (self.former) |former| if (std.mem.eql(u8, &target, &former)) return true;
         return contains(self.tables.unicast(), target);
     }
 

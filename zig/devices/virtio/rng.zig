@@ -27,6 +27,9 @@ pub const Params = extern struct {
     rate: u64 = 0,
 };
 
+/// What a snapshot keeps. No random byte is among it: a clone reads its own.
+pub const State = extern struct { level_ns: u64 = 0 };
+
 pub const Rng = struct {
     /// Set by the device that carries this model.
     device: *Device = undefined,
@@ -86,6 +89,14 @@ pub const Rng = struct {
     }
 
     pub fn activate(_: *Rng, _: u64) void {}
+
+    pub fn save(self: *const Rng) State {
+        return .{ .level_ns = self.throttle.levelNs(system.monotonicNs()) };
+    }
+
+    pub fn restore(self: *Rng, state: State) error{Invalid}!void {
+        self.throttle.setLevel(system.monotonicNs(), state.level_ns);
+    }
 
     /// There is no config space (5.4.4).
     pub fn readConfig(_: *const Rng, _: usize, _: []u8) void {}
