@@ -9,5 +9,6 @@ pub const groups = .{
     @import("abi/host.zig"),
     @import("abi/devices.zig"),
     @import("abi/vcpus.zig"),
+    @import("abi/snapshot.zig"),
     @import("abi/jail.zig"),
 };

@@ -18,6 +18,8 @@ const blk_config = @import("devices/virtio/blk_config.zig");
 const net_config = @import("devices/virtio/net_config.zig");
 const tap = @import("kernel/tap.zig");
 const engine = @import("io/engine.zig");
+const save = @import("memory/save.zig");
+const snapshot = @import("snapshot.zig");
 const scalars = @import("abi_scalars.zig");
 const Bits64 = scalars.Bits64;
 const Pointer = scalars.Pointer;
@@ -129,6 +131,38 @@ pub const RegisterDump = extern struct {
     efer: Bits64,
 };
 
+/// A state of a part of the machine.
+pub const StateParams = extern struct {
+    part: snapshot.Part,
+    /// Index of a vCPU, or id of a device.
+    id: u32,
+    bytes: Pointer,
+    /// Of the buffer; after a save, of the state.
+    size: u64,
+};
+
+pub const MemorySaveParams = extern struct {
+    /// An empty file, which stays open until the end.
+    fd: i32,
+    thread_count: u32,
+    /// Where the memory begins in the file; a multiple of 4096.
+    offset: u64,
+    /// /proc/self/pagemap, which spares memory that was never touched; -1: there is none.
+    pagemap_fd: i32,
+    padding: u32 = 0,
+};
+
+pub const BufferParams = extern struct { bytes: Pointer, size: u64 };
+
+/// A part of a file, and room for a checksum of 32 bits for each chunk of it.
+pub const ChecksumParams = extern struct {
+    fd: i32,
+    padding: u32 = 0,
+    offset: u64,
+    size: u64,
+    checksums: Pointer,
+};
+
 /// Counters of a device for logs and tests.
 pub const DeviceInfo = extern struct {
     interrupt_count: u64 = 0,
@@ -147,6 +181,9 @@ pub const constants = .{
     .vcpu_count_max = limits.vcpu_count_max,
     .iothread_count_max = limits.iothread_count_max,
     .transfer_size_max = limits.transfer_size_max,
+    .save_thread_count_max = limits.save_thread_count_max,
+    .save_chunk_size = save.chunk_size,
+    .save_piece_alignment = save.piece_alignment,
     .blk_read_only = blk_config.flag_read_only,
     .blk_discard = blk_config.flag_discard,
     .blk_write_zeroes = blk_config.flag_write_zeroes,
@@ -169,6 +206,9 @@ pub const named_types = .{
     .Operation = errors.Operation,
     .Capability = kvm.Capability,
     .News = doorbell.News,
+    .StatePart = snapshot.Part,
+    .MemorySaveState = save.State,
+    .MemorySaveProgress = save.Progress,
     .BlkParams = blk_config.Params,
     .RngParams = rng.Params,
     .BalloonParams = balloon.Params,

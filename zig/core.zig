@@ -6,6 +6,7 @@ const limits = @import("limits.zig");
 const errors = @import("errors.zig");
 const system = @import("kernel/system.zig");
 const kvm = @import("kernel/kvm.zig");
+const MemorySave = @import("memory/save.zig").Save;
 const seccomp = @import("seccomp.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
 const Vm = @import("kernel/vm.zig").Vm;
@@ -43,6 +44,8 @@ pub const Core = struct {
     doorbell: Doorbell = .{},
     terminal: Terminal = .{},
     filters: seccomp.Filters = .{},
+    /// The last writing of guest memory into a file, running or ended.
+    memory_save: ?*MemorySave = null,
 
     /// A VM that exists already, with its interrupt chips and first vCPU; the core takes it over.
     pub const Early = struct { vm_fd: i32, vcpu_fd: i32 };
@@ -72,6 +75,7 @@ pub const Core = struct {
     /// Threads end before what they use is freed.
     pub fn destroy(self: *Core) void {
         self.vcpus.destroy(allocator);
+        if (self.memory_save) |writing| writing.destroy(allocator);
         self.devices.destroyAll();
         for (self.chardevs[0..self.chardev_count]) |chardev| {
             chardev.stop();

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 3354705742465015;
+export const ABI_HASH = 1886539412038336;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -8,6 +8,9 @@ export const CONSTANTS = {
   vcpuCountMax: 254,
   iothreadCountMax: 9,
   transferSizeMax: 67108864,
+  saveThreadCountMax: 8,
+  saveChunkSize: 1048576,
+  savePieceAlignment: 2097152,
   blkReadOnly: 1,
   blkDiscard: 2,
   blkWriteZeroes: 4,
@@ -115,6 +118,19 @@ export const Operation = {
   userIds: 61,
   noNewPrivileges: 62,
   programStart: 63,
+  stateRunning: 64,
+  stateSize: 65,
+  stateKind: 66,
+  stateVersion: 67,
+  stateContent: 68,
+  stateCpuid: 69,
+  stateTsc: 70,
+  kvmSaveVcpu: 71,
+  kvmRestoreVcpu: 72,
+  kvmSaveVm: 73,
+  kvmRestoreVm: 74,
+  kvmRestoreMsr: 75,
+  memorySave: 76,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -429,6 +445,71 @@ export const RegisterDumpLayout = {
   },
 } as const;
 
+export const StatePart = {
+  vm: 0,
+  vcpu: 1,
+  device: 2,
+} as const;
+export type StatePart = (typeof StatePart)[keyof typeof StatePart];
+
+export const StateParamsLayout = {
+  size: 24,
+  fields: {
+    part: { offset: 0, kind: "u32" },
+    id: { offset: 4, kind: "u32" },
+    bytes: { offset: 8, kind: "pointer" },
+    size: { offset: 16, kind: "u64" },
+  },
+} as const;
+
+export const MemorySaveParamsLayout = {
+  size: 24,
+  fields: {
+    fd: { offset: 0, kind: "i32" },
+    threadCount: { offset: 4, kind: "u32" },
+    offset: { offset: 8, kind: "u64" },
+    pagemapFd: { offset: 16, kind: "i32" },
+  },
+} as const;
+
+export const MemorySaveState = {
+  running: 0,
+  done: 1,
+  failed: 2,
+  cancelled: 3,
+} as const;
+export type MemorySaveState = (typeof MemorySaveState)[keyof typeof MemorySaveState];
+
+export const MemorySaveProgressLayout = {
+  size: 40,
+  fields: {
+    total: { offset: 0, kind: "u64" },
+    written: { offset: 8, kind: "u64" },
+    dataBytes: { offset: 16, kind: "u64" },
+    state: { offset: 24, kind: "u32" },
+    errno: { offset: 28, kind: "i32" },
+    chunkCount: { offset: 32, kind: "u64" },
+  },
+} as const;
+
+export const BufferParamsLayout = {
+  size: 16,
+  fields: {
+    bytes: { offset: 0, kind: "pointer" },
+    size: { offset: 8, kind: "u64" },
+  },
+} as const;
+
+export const ChecksumParamsLayout = {
+  size: 32,
+  fields: {
+    fd: { offset: 0, kind: "i32" },
+    offset: { offset: 8, kind: "u64" },
+    size: { offset: 16, kind: "u64" },
+    checksums: { offset: 24, kind: "pointer" },
+  },
+} as const;
+
 export const JailMountParamsLayout = {
   size: 24,
   fields: {
@@ -510,6 +591,7 @@ export const News = {
   device: 1,
   consoleQuit: 2,
   bootMark: 3,
+  migration: 4,
 } as const;
 export type News = (typeof News)[keyof typeof News];
 
@@ -620,6 +702,15 @@ export const SYMBOLS = {
   vcpu_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   vcpu_registers: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   park_answer: { args: ["ptr", "u32"], returns: "i32" },
+  devices_pause: { args: ["ptr"], returns: "i32" },
+  devices_unpause: { args: ["ptr"], returns: "i32" },
+  state_save: { args: ["ptr", "ptr"], returns: "i32" },
+  state_restore: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_save_start: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_save_progress: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_save_cancel: { args: ["ptr"], returns: "i32" },
+  memory_save_checksums: { args: ["ptr", "ptr"], returns: "i32" },
+  host_checksums: { args: ["ptr", "ptr"], returns: "i32" },
   jail_unshare: { args: ["u32", "ptr"], returns: "i32" },
   jail_join_network: { args: ["i32", "ptr"], returns: "i32" },
   jail_set_host_name: { args: ["ptr", "u32", "ptr"], returns: "i32" },

@@ -14,6 +14,7 @@ const Device = registry.Device;
 const Cmos = @import("platform/cmos.zig").Cmos;
 const body = @import("virtio/body.zig");
 const mmio = @import("../virtio/mmio.zig");
+const VirtioDevice = @import("../virtio/device.zig").Device;
 
 const Pointer = @import("../abi_scalars.zig").Pointer;
 
@@ -92,6 +93,16 @@ pub const DeviceTable = struct {
         free(device);
     }
 
+    /// Lets every virtio device finish what is in flight and take nothing new. Not on a loop's
+    /// thread.
+    pub fn pauseAll(self: *const DeviceTable) void {
+        for (self.slots) |slot| if (virtioOf(slot)) |device| device.pause();
+    }
+
+    pub fn unpauseAll(self: *const DeviceTable) void {
+        for (self.slots) |slot| if (virtioOf(slot)) |device| device.unpause();
+    }
+
     /// KVM lets go of notifies and lines when the machine itself goes: taking each away before
     /// would wait for a grace period each time.
     pub fn destroyAll(self: *DeviceTable) void {
@@ -165,6 +176,14 @@ pub const DeviceTable = struct {
         self.notify_count = 0;
     }
 };
+
+fn virtioOf(slot: ?*Device) ?*VirtioDevice {
+    const device = slot orelse return null;
+    return switch (device.model) {
+        .virtio_mmio => |*transport| &transport.mmio.device,
+        else => null,
+    };
+}
 
 fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.CoreError!void {
     switch (params.model) {

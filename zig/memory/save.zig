@@ -116,7 +116,7 @@ pub const Save = struct {
             };
             self.piece_count += 1;
             self.total = offset + piece.size;
-            chunk_count += std.math.divCeil(u64, piece.size, chunk_size) catch unreachable;
+            chunk_count += chunkCount(piece.size);
         }
         return if (chunk_count == 0) error.Invalid else chunk_count;
     }
@@ -165,6 +165,10 @@ pub const Save = struct {
 
     pub fn currentState(self: *const Save) State {
         return @fromBackingInt(self.state.load(.acquire));
+    }
+
+    pub fn checksumBytes(self: *const Save) []const u8 {
+        return std.mem.sliceAsBytes(self.checksums);
     }
 
     pub fn progress(self: *const Save) Progress {
@@ -321,22 +325,58 @@ const Worker = struct {
 
     fn readFile(self: *Worker, piece: *const Piece, inside: u64, size: usize) ?[]const u8 {
         const target = self.buffer[0..size];
-        var done: usize = 0;
-        while (done < size) {
-            const rest = target[done..];
-            const offset: i64 = @intCast(piece.memory.offset + inside + done);
-            const answer = system.result(linux.pread(piece.memory.fd, rest.ptr, rest.len, offset));
-            if (answer.errno == system.EINTR) continue;
-            if (answer.ok() and answer.value != 0) {
-                done += answer.value;
-                continue;
-            }
-            self.save.fail(if (answer.ok()) system.EIO else answer.errno);
-            return null;
-        }
-        return target;
+        const errno = readFully(piece.memory.fd, piece.memory.offset + inside, target);
+        if (errno == 0) return target;
+        self.save.fail(errno);
+        return null;
     }
 };
+
+/// Checksums that a range of so many bytes has.
+pub fn chunkCount(size: u64) u64 {
+    return size / chunk_size + @intFromBool(size % chunk_size != 0);
+}
+
+/// A range of a file.
+pub const FileRange = struct { fd: i32, offset: u64, size: u64 };
+
+/// Fills `target` with the checksums of a range of at most `limits.transfer_size_max` bytes, as u32
+/// each. Errors: Host (a file that ends early among them), Limit, OutOfMemory.
+pub fn checksumsOfFile(
+    range: FileRange,
+    target: []u8,
+    failure: *errors.Failure,
+) errors.CoreError!void {
+    if (range.size > limits.transfer_size_max) return error.Limit;
+    const mapped = system.map(.{ .size = chunk_size });
+    if (!mapped.ok()) return error.OutOfMemory;
+    defer system.unmap(mapped.value, chunk_size);
+    const buffer: [*]u8 = @ptrFromInt(mapped.value);
+    const method: checksum.Method = .ofHost();
+    var done: u64 = 0;
+    while (done < range.size) : (done += chunk_size) {
+        const part = buffer[0..@intCast(@min(chunk_size, range.size - done))];
+        const errno = readFully(range.fd, range.offset + done, part);
+        if (errno != 0) return failure.set(.file_read, errno, range.offset + done);
+        const slot = target[@intCast(done / chunk_size * 4)..][0..4];
+        std.mem.writeInt(u32, slot, checksum.crc32c(method, part), .little);
+    }
+}
+
+/// Returns 0 or why the bytes could not be had.
+fn readFully(fd: i32, start: u64, target: []u8) i32 {
+    var done: usize = 0;
+    while (done < target.len) {
+        const rest = target[done..];
+        const raw = linux.pread(fd, rest.ptr, rest.len, @intCast(start + done));
+        const answer = system.result(raw);
+        if (answer.errno == system.EINTR) continue;
+        if (!answer.ok()) return answer.errno;
+        if (answer.value == 0) return system.EIO;
+        done += answer.value;
+    }
+    return 0;
+}
 
 const zero_page: [page_size]u8 align(page_size) = @splat(0);
 

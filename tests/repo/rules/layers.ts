@@ -32,7 +32,7 @@ const LEAVES = [
 /** The layers of the data plane, lowest first; the first prefix that fits a file counts. */
 const LAYERS: readonly (readonly string[])[] = [
   ["zig/limits.zig", "zig/errors.zig"],
-  ["zig/kernel/", "zig/lock.zig", "zig/thread.zig"],
+  ["zig/kernel/", "zig/blob.zig", "zig/lock.zig", "zig/thread.zig"],
   [
     "zig/memory/",
     "zig/io/",
@@ -49,6 +49,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "zig/devices/platform/",
     "zig/devices/virtio/",
     "zig/devices/registry.zig",
+    "zig/devices/saved_state.zig",
   ],
   ["zig/bus/", "zig/vcpu/", "zig/devices/table.zig"],
   ["zig/core.zig"],
