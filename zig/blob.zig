@@ -76,7 +76,7 @@ pub const Reader = struct {
         return std.mem.bytesToValue(T, bytes);
     }
 
-    pub fn takeBytes(self: *Reader, size: usize) error{Invalid}![]const u8 {
+    fn takeBytes(self: *Reader, size: usize) error{Invalid}![]const u8 {
         const rest = self.bytes[self.offset..];
         if (size > rest.len) return self.refuse(.state_size, self.bytes.len);
         self.offset += size;

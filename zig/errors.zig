@@ -94,6 +94,8 @@ pub const Operation = enum(u32) {
     program_start,
     /// What must be at rest to be saved or restored is not.
     state_running,
+    /// vCPU `value` waits for the machine to end: there is nothing to go on with.
+    state_ended,
     /// A saved state is cut short or has bytes too many; `value` is the size that it claims.
     state_size,
     /// It is none, or that of another thing; `value` is what it says that it is.

@@ -25,6 +25,7 @@ pub fn saveState(core: *Core, subject: Subject, buffer: []u8) errors.CoreError!u
         .vcpu => try saved_vcpu.save(try vcpuTarget(core, subject.id), buffer),
         .device => try saved_device.save(try core.devices.get(subject.id), buffer, failure),
     };
+    // A buffer that is too small is told by the size.
     writer.finish() catch {};
     return writer.size;
 }
@@ -47,8 +48,11 @@ pub fn restoreState(core: *Core, subject: Subject, bytes: []const u8) errors.Cor
 fn vcpuTarget(core: *Core, index: u32) errors.CoreError!saved_vcpu.Target {
     const vm = core.vm orelse return error.Unsupported;
     const vcpu = try core.vcpus.at(index);
-    if (!vcpu.isAtRest()) {
-        core.failure = .{ .operation = .state_running, .value = index };
+    const hindrance: errors.Operation = if (vcpu.currentState() == .parked)
+        .state_ended
+    else if (!vcpu.isAtRest()) .state_running else .none;
+    if (hindrance != .none) {
+        core.failure = .{ .operation = hindrance, .value = index };
         return error.Invalid;
     }
     return .{

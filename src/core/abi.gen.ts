@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 1886539412038336;
+export const ABI_HASH = 2913167136618194;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -119,18 +119,19 @@ export const Operation = {
   noNewPrivileges: 62,
   programStart: 63,
   stateRunning: 64,
-  stateSize: 65,
-  stateKind: 66,
-  stateVersion: 67,
-  stateContent: 68,
-  stateCpuid: 69,
-  stateTsc: 70,
-  kvmSaveVcpu: 71,
-  kvmRestoreVcpu: 72,
-  kvmSaveVm: 73,
-  kvmRestoreVm: 74,
-  kvmRestoreMsr: 75,
-  memorySave: 76,
+  stateEnded: 65,
+  stateSize: 66,
+  stateKind: 67,
+  stateVersion: 68,
+  stateContent: 69,
+  stateCpuid: 70,
+  stateTsc: 71,
+  kvmSaveVcpu: 72,
+  kvmRestoreVcpu: 73,
+  kvmSaveVm: 74,
+  kvmRestoreVm: 75,
+  kvmRestoreMsr: 76,
+  memorySave: 77,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 

@@ -55,11 +55,15 @@ export function restoreState(core: Core, part: StatePart, id: number, bytes: Uin
   core.call("state_restore", encode(StateParamsLayout, { part, id, bytes, size: bytes.length }));
 }
 
-/** What is wrong with a saved state, as the end of a sentence; undefined for other errors. */
+/** Why a state is not saved or restored, as the end of a sentence; undefined for other errors. */
 export function stateFault(error: unknown): string | undefined {
   if (!(error instanceof CoreError)) return undefined;
   const { value } = error;
   switch (error.operation) {
+    case Operation.stateRunning:
+      return "the machine still runs";
+    case Operation.stateEnded:
+      return `vCPU ${value} waits for the machine's end`;
     case Operation.stateSize:
       return `it is cut short or has bytes too many (it claims ${value})`;
     case Operation.stateKind:

@@ -12,13 +12,16 @@ import { TemporaryFolder } from "./temporary_folder.ts";
 import { until } from "./until.ts";
 
 const MIB = 2 ** 20;
-const MEMORY_SIZE = 64 * MIB;
+export const MEMORY_SIZE = 64 * MIB;
 export const PAYLOAD_ADDRESS = 16 * MIB;
 const SERIAL_IRQ = 4;
 const MMIO_START = 0xf010_0000;
 
 export interface KvmMachineOptions {
   readonly vcpuCount?: number;
+  readonly hasPit?: boolean;
+  /** A file that the memory shows until it is written; -1: none. */
+  readonly memoryFd?: number;
 }
 
 export class KvmMachine implements DeviceHost, Disposable {
@@ -32,15 +35,16 @@ export class KvmMachine implements DeviceHost, Disposable {
   readonly #outputPath = this.folder.file("serial.out");
   readonly #outputFd = openSync(this.#outputPath, "w");
   readonly #windows: Window[] = [];
-  readonly #vcpuCount: number;
+  readonly vcpuCount: number;
 
   constructor(options: KvmMachineOptions = {}) {
     this.core = Core.create(this.#kvmFd);
-    this.#vcpuCount = options.vcpuCount ?? 1;
-    const anonymous = { fd: -1, offset: 0, shared: 0, dump: 0, prealloc: 0 };
-    this.core.addMemory({ guestAddress: 0, size: MEMORY_SIZE, ...anonymous });
+    this.vcpuCount = options.vcpuCount ?? 1;
+    const fd = options.memoryFd ?? -1;
+    this.core.addMemory({ guestAddress: 0, size: MEMORY_SIZE, fd, dump: 0 });
     this.ram = new GuestRam(this.core, { start: 32 * MIB, end: MEMORY_SIZE });
     this.core.createInterruptChips();
+    if (options.hasPit ?? false) this.core.createPit();
     this.serial = this.#addPlatform();
   }
 
@@ -62,6 +66,11 @@ export class KvmMachine implements DeviceHost, Disposable {
     this.core.publishMap(this.#windows);
   }
 
+  /** All that have windows, in the order of their making. */
+  get devices(): readonly DeviceId[] {
+    return [...new Set(this.#windows.map(({ device }) => device))];
+  }
+
   addMmioWindow(device: DeviceId, size: number): number {
     const base = this.#nextMmio;
     this.#nextMmio += size;
@@ -79,11 +88,16 @@ export class KvmMachine implements DeviceHost, Disposable {
     this.core.resumeVcpus();
   }
 
+  /** Makes the processors; their threads come with `Core.startVcpus`. */
+  createVcpus(): void {
+    const topology = { threads: 1, cores: this.vcpuCount, dies: 1, sockets: 1 };
+    for (let count = 0; count < this.vcpuCount; count += 1) this.core.createVcpu(topology);
+  }
+
   /** Loads the payload; its processors wait, paused. */
   load(code: Uint8Array): void {
     const { core } = this;
-    const topology = { threads: 1, cores: this.#vcpuCount, dies: 1, sockets: 1 };
-    for (let count = 0; count < this.#vcpuCount; count += 1) core.createVcpu(topology);
+    this.createVcpus();
     const { blobs, state } = longModeEntry(PAYLOAD_ADDRESS, 0);
     for (const { address, bytes } of blobs) core.writeMemory(address, bytes);
     core.writeMemory(PAYLOAD_ADDRESS, code);

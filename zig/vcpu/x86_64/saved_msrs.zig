@@ -14,8 +14,8 @@ pub const tsc_deadline = 0x6e0;
 /// Saved and restored apart from the others, for their values go with the time.
 const timed = [_]u32{ tsc, tsc_deadline };
 
-/// A write makes KVM put the time of the boot where they point to; a guest reads that once, right
-/// after its own write, and may have other things there by now (Documentation/virt/kvm/x86/msr.rst).
+/// A write makes KVM put the time of the boot where they point to: a guest reads that once, right
+/// after its own write, and may have other things there by now (KVM's x86/msr.rst).
 const wall_clocks = [_]u32{ 0x11, 0x4b56_4d00 };
 
 /// Of Hyper-V, which no guest of ours is told of.
