@@ -32,6 +32,7 @@ test {
     _ = @import("devices/platform/debug_port.zig");
     _ = @import("virtio/queue_test.zig");
     _ = @import("virtio/mmio_test.zig");
+    _ = @import("virtio/served_test.zig");
     _ = @import("virtio/fuzz_queue.zig");
     _ = @import("devices/virtio/blk_test.zig");
     _ = @import("devices/virtio/balloon.zig");

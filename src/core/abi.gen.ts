@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 2913167136618194;
+export const ABI_HASH = 7140397876360383;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -101,37 +101,40 @@ export const Operation = {
   tapAttach: 44,
   tapInspect: 45,
   tapPrepare: 46,
-  seccomp: 47,
-  namespaceUnshare: 48,
-  namespaceJoin: 49,
-  hostName: 50,
-  mount: 51,
-  unmount: 52,
-  deviceNode: 53,
-  processClone: 54,
-  cgroupJoin: 55,
-  pivotRoot: 56,
-  closeFiles: 57,
-  resourceLimit: 58,
-  capabilityBound: 59,
-  capabilitySet: 60,
-  userIds: 61,
-  noNewPrivileges: 62,
-  programStart: 63,
-  stateRunning: 64,
-  stateEnded: 65,
-  stateSize: 66,
-  stateKind: 67,
-  stateVersion: 68,
-  stateContent: 69,
-  stateCpuid: 70,
-  stateTsc: 71,
-  kvmSaveVcpu: 72,
-  kvmRestoreVcpu: 73,
-  kvmSaveVm: 74,
-  kvmRestoreVm: 75,
-  kvmRestoreMsr: 76,
-  memorySave: 77,
+  vhostFeatures: 47,
+  vhostOwner: 48,
+  vhostGuest: 49,
+  seccomp: 50,
+  namespaceUnshare: 51,
+  namespaceJoin: 52,
+  hostName: 53,
+  mount: 54,
+  unmount: 55,
+  deviceNode: 56,
+  processClone: 57,
+  cgroupJoin: 58,
+  pivotRoot: 59,
+  closeFiles: 60,
+  resourceLimit: 61,
+  capabilityBound: 62,
+  capabilitySet: 63,
+  userIds: 64,
+  noNewPrivileges: 65,
+  programStart: 66,
+  stateRunning: 67,
+  stateEnded: 68,
+  stateSize: 69,
+  stateKind: 70,
+  stateVersion: 71,
+  stateContent: 72,
+  stateCpuid: 73,
+  stateTsc: 74,
+  kvmSaveVcpu: 75,
+  kvmRestoreVcpu: 76,
+  kvmSaveVm: 77,
+  kvmRestoreVm: 78,
+  kvmRestoreMsr: 79,
+  memorySave: 80,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -265,6 +268,7 @@ export const ModelKind = {
   virtioRng: 6,
   virtioBalloon: 7,
   virtioNet: 8,
+  vhostVsock: 9,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 
@@ -645,6 +649,15 @@ export const NetParamsLayout = {
   },
 } as const;
 
+export const VsockParamsLayout = {
+  size: 24,
+  fields: {
+    fd: { offset: 0, kind: "i32" },
+    guestCid: { offset: 8, kind: "u64" },
+    features: { offset: 16, kind: "u64" },
+  },
+} as const;
+
 export const JailLimitLayout = {
   size: 24,
   fields: {
@@ -685,6 +698,8 @@ export const SYMBOLS = {
   host_attach_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_inspect_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_prepare_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_open_vhost: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  host_set_vsock_guest: { args: ["ptr", "i32", "u32"], returns: "i32" },
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },

@@ -10,7 +10,8 @@ pub fn done(answer: anytype) Status {
     return .ok;
 }
 
-pub fn given(out: *u32, answer: errors.CoreError!u32) Status {
+/// `out` is a pointer to what `answer` holds.
+pub fn given(out: anytype, answer: anytype) Status {
     out.* = answer catch |err| return errors.statusOf(err);
     return .ok;
 }

@@ -1,7 +1,8 @@
-//! Calls for the host side of devices: character devices, terminals, files, taps.
+//! Calls for the host side of devices: character devices, terminals, files, taps, vhost.
 
 const errors = @import("../errors.zig");
 const tap = @import("../kernel/tap.zig");
+const vhost = @import("../kernel/vhost.zig");
 const descriptors = @import("../host/descriptors.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
@@ -86,6 +87,16 @@ pub fn host_inspect_tap(core: *Core, fd: i32, request: *tap.Request) callconv(.c
 /// Makes a tap queue ready for a device; `out` tells the offloads that it can do.
 pub fn host_prepare_tap(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
     return given(out, tap.prepare(fd, &core.failure));
+}
+
+/// Ties an open /dev/vhost-net or /dev/vhost-vsock to this process; `out` tells its features.
+pub fn host_open_vhost(core: *Core, fd: i32, out: *u64) callconv(.c) Status {
+    return given(out, vhost.open(fd, &core.failure));
+}
+
+/// Gives an open /dev/vhost-vsock the address of its guest; EADDRINUSE says that another has it.
+pub fn host_set_vsock_guest(core: *Core, fd: i32, guest_cid: u32) callconv(.c) Status {
+    return done(vhost.setGuest(fd, guest_cid, &core.failure));
 }
 
 /// sockaddr_storage (socket(7)).

@@ -23,6 +23,7 @@ pub const ModelKind = enum(u32) {
     virtio_rng = 6,
     virtio_balloon = 7,
     virtio_net = 8,
+    vhost_vsock = 9,
 };
 
 pub const Model = union(enum) {
@@ -54,6 +55,7 @@ pub const Device = struct {
                 .rng => .virtio_rng,
                 .balloon => .virtio_balloon,
                 .net => .virtio_net,
+                .vsock => .vhost_vsock,
             },
         };
     }

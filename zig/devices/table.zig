@@ -205,6 +205,7 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .virtio_rng => try initVirtio(core, device, .rng, params),
         .virtio_balloon => try initVirtio(core, device, .balloon, params),
         .virtio_net => try initVirtio(core, device, .net, params),
+        .vhost_vsock => try initVirtio(core, device, .vsock, params),
     }
 }
 

@@ -49,8 +49,13 @@ pub fn eventfdSignal(fd: i32) void {
 
 /// Empties an eventfd.
 pub fn eventfdDrain(fd: i32) void {
+    _ = eventfdTake(fd);
+}
+
+/// Empties an eventfd; false when it was empty.
+pub fn eventfdTake(fd: i32) bool {
     var count: u64 = 0;
-    _ = linux.read(fd, @ptrCast(&count), 8);
+    return result(linux.read(fd, @ptrCast(&count), 8)).ok();
 }
 
 pub const Protection = enum { none, read, read_write };

@@ -13,6 +13,7 @@ const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
 const Doorbell = @import("../io/doorbell.zig").Doorbell;
 const Line = @import("../bus/interrupt.zig").Line;
 const Lock = @import("../lock.zig").Lock;
+const Served = @import("served.zig").Served;
 const queue_module = @import("queue.zig");
 
 pub const Model = @import("model.zig").Model;
@@ -55,6 +56,13 @@ pub const Interrupt = union(enum) {
             .line => |line| line.pulse(),
         }
     }
+
+    /// The descriptor that raises a queue's interrupt when it is signalled; null without KVM.
+    pub fn descriptor(self: Interrupt, _: u16) ?i32 {
+        return switch (self) {
+            .line => |line| if (line.fd >= 0) line.fd else null,
+        };
+    }
 };
 
 /// What a snapshot keeps beside the queues' states.
@@ -83,11 +91,13 @@ pub const Fault = union(enum) {
     chain: @import("chain.zig").Error,
     /// A request that has no room for its header or its status.
     request_layout,
+    /// Who serves the queues met something that it cannot use.
+    server,
 
     /// Words for the log, such as "chain: ChainLength".
     pub fn format(self: Fault, writer: *std.Io.Writer) std.Io.Writer.Error!void {
         switch (self) {
-            .none, .request_layout => try writer.writeAll(@tagName(self)),
+            .none, .request_layout, .server => try writer.writeAll(@tagName(self)),
             inline else => |cause, tag| {
                 try writer.print("{s}: {s}", .{ @tagName(tag), @errorName(cause) });
             },
@@ -127,6 +137,7 @@ pub const Device = struct {
     fault_count: u64 = 0,
     queues: [limits.queue_count_max]Queue = @splat(.{}),
     notifications: [limits.queue_count_max]Notification = undefined,
+    served: Served = .{},
 
     /// `self` stays at one address until `deinit`.
     pub fn init(self: *Device, options: Options, failure: *errors.Failure) errors.CoreError!void {
@@ -150,6 +161,8 @@ pub const Device = struct {
             try self.addNotification(@intCast(index), failure);
             self.queue_count += 1;
         }
+        try self.served.open(self, identity.served_queues, failure);
+        errdefer self.served.close(self);
         try self.loop.addBatch(.{ .context = self, .handler = endBatch });
     }
 
@@ -175,6 +188,7 @@ pub const Device = struct {
     pub fn deinit(self: *Device) void {
         self.reset();
         self.loop.removeBatch(self);
+        self.served.close(self);
         self.removeNotifications();
     }
 
@@ -233,6 +247,7 @@ pub const Device = struct {
         for (self.queues[0..self.queue_count]) |*queue| self.passFeatures(queue);
         self.model.activate(self.driver_features);
         self.active = true;
+        self.served.look();
         self.kickAll();
     }
 
@@ -261,6 +276,7 @@ pub const Device = struct {
         self.work.lock();
         defer self.work.unlock();
         self.active = false;
+        self.served.awaitReturn(self);
         self.model.drain(.abandon);
         for (self.queues[0..self.queue_count]) |*queue| queue.reset();
         self.driver_features = 0;
@@ -278,6 +294,7 @@ pub const Device = struct {
         self.work.lock();
         defer self.work.unlock();
         self.paused = true;
+        self.served.awaitReturn(self);
         self.model.drain(.finish);
     }
 
@@ -285,6 +302,7 @@ pub const Device = struct {
         self.work.lock();
         defer self.work.unlock();
         self.paused = false;
+        self.served.look();
         self.kickAll();
     }
 
@@ -301,7 +319,9 @@ pub const Device = struct {
         queue.state.next_used = 0;
         queue.state.published_used = 0;
         self.passFeatures(queue);
-        queue.enable(self.memory) catch |err| self.fail(.{ .enable = err });
+        queue.enable(self.memory) catch |err| return self.fail(.{ .enable = err });
+        // A server gets it together with the others.
+        if (self.active and self.served.queues != 0) self.settle();
     }
 
     /// What a snapshot keeps beside the queues' states; the device is paused.
@@ -357,8 +377,10 @@ pub const Device = struct {
     fn settle(self: *Device) void {
         const paused = self.paused;
         self.paused = true;
+        self.served.awaitReturn(self);
         self.model.drain(.finish);
         self.paused = paused;
+        self.served.look();
         if (self.active) self.kickAll();
     }
 
@@ -369,6 +391,7 @@ pub const Device = struct {
         if (self.broken) return;
         self.fault = fault;
         self.broken = true;
+        self.served.look();
         self.tellHost();
         const status = self.addStatus(status_needs_reset);
         if (status & status_driver_ok != 0) self.interruptConfig();
@@ -381,8 +404,20 @@ pub const Device = struct {
 
     /// Used buffers are there (2.7.7). From any thread.
     pub fn interruptQueue(self: *Device, queue_index: u16) void {
-        _ = self.interrupt_status.fetchOr(interrupt_queue, .acq_rel);
+        self.markUsed();
         self.interrupt.queue(queue_index);
+    }
+
+    /// As `interruptQueue`, for an interrupt that is raised already.
+    pub fn markUsed(self: *Device) void {
+        _ = self.interrupt_status.fetchOr(interrupt_queue, .acq_rel);
+    }
+
+    /// The interrupt status as a driver reads it.
+    pub fn interruptStatus(self: *const Device) u32 {
+        // In this order: the bit is set before it stands no more.
+        const standing: u32 = if (self.served.standing.load(.acquire)) interrupt_queue else 0;
+        return self.interrupt_status.load(.acquire) | standing;
     }
 
     fn interruptConfig(self: *Device) void {
@@ -398,17 +433,24 @@ pub const Device = struct {
 
     /// Whether the model may take chains from the queue now. Work lock held.
     pub fn runnable(self: *const Device, queue_index: u16) bool {
-        if (!self.active or self.broken or self.paused) return false;
+        if (!self.mayRun() or self.served.serves(queue_index)) return false;
         return self.queues[queue_index].ready();
+    }
+
+    /// Whether chains may be taken, by the model or who serves its queues. Work lock held.
+    pub fn mayRun(self: *const Device) bool {
+        return self.active and !self.broken and !self.paused;
     }
 };
 
 fn handleNotification(context: *anyopaque, _: loop_module.Readiness) void {
     const notification: *Notification = @ptrCast(@alignCast(context));
     const device = notification.device;
-    system.eventfdDrain(notification.source.fd);
     device.work.lock();
     defer device.work.unlock();
+    // It is the server's to read, even what this turn of the loop fetched before.
+    if (device.served.has(notification.queue_index)) return;
+    system.eventfdDrain(notification.source.fd);
     if (device.runnable(notification.queue_index)) device.model.notify(notification.queue_index);
 }
 

@@ -112,7 +112,7 @@ pub const Mmio = struct {
             .version => 2,
             .device_id => self.device.device_id,
             .vendor_id => vendor_id,
-            .interrupt_status => self.device.interrupt_status.load(.acquire),
+            .interrupt_status => self.device.interruptStatus(),
             .status => self.device.status.load(.acquire),
             .config_generation => self.device.config_generation.load(.acquire),
             .shared_memory_length_low,

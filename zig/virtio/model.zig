@@ -5,7 +5,9 @@ const balloon = @import("../devices/virtio/balloon.zig");
 const blk = @import("../devices/virtio/blk.zig");
 const rng = @import("../devices/virtio/rng.zig");
 const net = @import("../devices/virtio/net.zig");
+const vsock = @import("../devices/virtio/vsock.zig");
 const Device = @import("device.zig").Device;
+const Ring = @import("served.zig").Ring;
 const Job = @import("../io/engine.zig").Job;
 
 /// What a transport asks a model at the start (virtio 1.2, section 5).
@@ -14,6 +16,8 @@ pub const Identity = struct {
     features: u64,
     queue_count: u16,
     queue_size_max: u16,
+    /// Queues that somebody else serves, a bit each: see served.zig.
+    served_queues: u64 = 0,
 };
 
 pub const Model = union(enum) {
@@ -21,6 +25,7 @@ pub const Model = union(enum) {
     rng: *rng.Rng,
     balloon: *balloon.Balloon,
     net: *net.Net,
+    vsock: *vsock.Vsock,
 
     pub fn identity(self: Model) Identity {
         return switch (self) {
@@ -64,6 +69,29 @@ pub const Model = union(enum) {
         }
     }
 
+    /// Hands the rings of the served queues that are ready to their server, once. False when it is
+    /// not there or refuses; the model calls `Served.look` when that has changed. Loop thread, work
+    /// lock held, device active.
+    pub fn serve(self: Model, rings: []const Ring) bool {
+        switch (self) {
+            inline else => |model| {
+                if (comptime isServed(@TypeOf(model.*))) return model.serve(rings);
+                unreachable;
+            },
+        }
+    }
+
+    /// Asks the server for all its rings; the model answers with `Served.giveBack` for each, at
+    /// once or later, but within a time of its own. Loop thread, work lock held.
+    pub fn release(self: Model) void {
+        switch (self) {
+            inline else => |model| {
+                if (comptime isServed(@TypeOf(model.*))) return model.release();
+                unreachable;
+            },
+        }
+    }
+
     /// Bytes of config space; those beyond its end stay as they are. Register lock held.
     pub fn readConfig(self: Model, offset: usize, data: []u8) void {
         switch (self) {
@@ -77,6 +105,11 @@ pub const Model = union(enum) {
         }
     }
 };
+
+/// Whether a model gives queues away: only such a one has the two functions for it.
+fn isServed(comptime T: type) bool {
+    return @hasDecl(T, "serve");
+}
 
 /// `finish`: requests end as always and the guest sees it. `abandon`: the guest has reset the
 /// device; its memory is not written after the drain.

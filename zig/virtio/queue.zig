@@ -94,6 +94,21 @@ pub const Queue = struct {
         self.state = .{ .size = self.size_max };
     }
 
+    /// Goes on behind whoever served the queue: `next_available` is where it stopped, and what it
+    /// used it has shown.
+    pub fn takeBack(self: *Queue, next_available: u16) void {
+        const used = self.usedIndex();
+        self.state.next_available = next_available;
+        self.seen_available = next_available;
+        self.state.next_used = used;
+        self.state.published_used = used;
+    }
+
+    /// The used index as the guest sees it.
+    pub fn usedIndex(self: *const Queue) u16 {
+        return @atomicLoad(u16, &self.used[1], .acquire);
+    }
+
     /// Head of the next chain, or null when the guest has offered nothing more.
     pub fn pop(self: *Queue) Error!?u16 {
         const next = self.state.next_available;

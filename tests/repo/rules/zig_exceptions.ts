@@ -13,6 +13,8 @@ export const ERASED_POINTERS: Exceptions = {
   "zig/devices/virtio/net.zig": "called back by the loop",
   "zig/devices/virtio/rng.zig": "called back by the loop",
   "zig/virtio/device.zig": "called back by the loop",
+  "zig/virtio/served.zig": "called back by the loop",
+  "zig/virtio/vhost.zig": "called back by the loop",
   "zig/thread.zig": ENTRY,
   "zig/vcpu/x86_64/state.zig": "one ioctl takes structs of many types",
   "zig/host/jail_forward.zig": "the signature of a signal handler",

@@ -10,14 +10,16 @@ const balloon = @import("balloon.zig");
 const blk = @import("blk.zig");
 const net = @import("net.zig");
 const rng = @import("rng.zig");
+const vsock = @import("vsock.zig");
 
-pub const Kind = enum { blk, rng, balloon, net };
+pub const Kind = enum { blk, rng, balloon, net, vsock };
 
 pub const Body = union(Kind) {
     blk: blk.Block,
     rng: rng.Rng,
     balloon: balloon.Balloon,
     net: net.Net,
+    vsock: vsock.Vsock,
 
     pub const Options = struct {
         kind: Kind,
@@ -53,6 +55,11 @@ pub const Body = union(Kind) {
                 const params = try paramsOf(net.Params, options.details);
                 try self.net.init(params, options.loop, failure);
             },
+            .vsock => {
+                self.* = .{ .vsock = undefined };
+                const params = try paramsOf(vsock.Params, options.details);
+                try self.vsock.init(params, options.loop, failure);
+            },
         }
     }
 
@@ -72,7 +79,7 @@ pub const Body = union(Kind) {
                 .count = held.counters.error_count,
                 .last_errno = held.counters.last_errno,
             },
-            inline .rng, .balloon => |*held| .{
+            inline .rng, .balloon, .vsock => |*held| .{
                 .count = held.error_count,
                 .last_errno = held.last_errno,
             },
@@ -86,6 +93,7 @@ pub const Body = union(Kind) {
             .rng => |*source| .{ .rng = source },
             .balloon => |*held| .{ .balloon = held },
             .net => |*net_model| .{ .net = net_model },
+            .vsock => |*held| .{ .vsock = held },
         };
     }
 };

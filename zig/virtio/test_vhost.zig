@@ -1,0 +1,174 @@
+//! A vhost of a test's own, for hosts without one: the calls that the test's thread, and those that
+//! it starts from then on, make of a vhost device are answered here (seccomp_unotify(2)). It keeps
+//! what it was told, and serves a ring one chain at a time when the test says so.
+
+const std = @import("std");
+const linux = std.os.linux;
+const kernel = @import("../kernel/vhost.zig");
+const limits = @import("../limits.zig");
+const system = @import("../kernel/system.zig");
+
+const ring_count = 2;
+const command_count_max = 256;
+
+pub const Ring = struct {
+    size: u32 = 0,
+    base: u32 = 0,
+    kick_fd: i32 = -1,
+    call_fd: i32 = -1,
+    error_fd: i32 = -1,
+    /// Of vhost-net.
+    tap_fd: i32 = -1,
+    addresses: kernel.Addresses = std.mem.zeroes(kernel.Addresses),
+};
+
+const Value = extern struct { ring: u32, value: i32 };
+
+pub const FakeVhost = struct {
+    /// What stands for an open /dev/vhost-….
+    fd: i32 = -1,
+    features: u64 = 0,
+    memory: kernel.Table(limits.memory_piece_count_max) = undefined,
+    rings: [ring_count]Ring = @splat(.{}),
+    running: bool = false,
+    /// The number of a command that is refused with EFAULT.
+    refused: ?u8 = null,
+    /// The low bytes of the commands so far, in order.
+    commands: [command_count_max]u8 = @splat(0),
+    command_count: usize = 0,
+    listener: i32 = -1,
+    stop_fd: i32 = -1,
+    thread: ?std.Thread = null,
+
+    /// Filters the calling thread for good: a test runs on a thread of its own.
+    pub fn start(self: *FakeVhost) !void {
+        self.* = .{ .fd = system.eventfd().fd(), .stop_fd = system.eventfd().fd() };
+        const pledge = @backingInt(linux.PR.SET_NO_NEW_PRIVS);
+        _ = linux.prctl(pledge, 1, 0, 0, 0);
+        const header: extern struct { count: u16, instructions: [*]const u64 } = .{
+            .count = filter.len,
+            .instructions = &filter,
+        };
+        const flags = linux.SECCOMP.FILTER_FLAG.NEW_LISTENER;
+        const made = system.result(linux.seccomp(linux.SECCOMP.SET_MODE_FILTER, flags, &header));
+        if (!made.ok()) return error.NoListener;
+        self.listener = made.fd();
+        self.thread = try std.Thread.spawn(.{}, answerAll, .{self});
+    }
+
+    /// Nobody calls it any more.
+    pub fn stop(self: *FakeVhost) void {
+        system.eventfdSignal(self.stop_fd);
+        if (self.thread) |thread| thread.join();
+        for ([_]i32{ self.fd, self.stop_fd, self.listener }) |fd| system.close(fd);
+    }
+
+    /// The command numbers since the last call.
+    pub fn takeCommands(self: *FakeVhost) []const u8 {
+        defer self.command_count = 0;
+        return self.commands[0..self.command_count];
+    }
+
+    /// Uses the next chain of a ring and calls for it; false when the guest offers none.
+    pub fn useChain(self: *FakeVhost, index: usize) bool {
+        const ring = &self.rings[index];
+        const available: [*]u16 = @ptrFromInt(ring.addresses.available);
+        const used: [*]u16 = @ptrFromInt(ring.addresses.used);
+        if (@atomicLoad(u16, &available[1], .acquire) == @as(u16, @truncate(ring.base))) {
+            return false;
+        }
+        const slot = ring.base % ring.size;
+        const elements: [*]align(2) u32 = @ptrCast(used + 2);
+        const old = used[1];
+        elements[2 * (old % ring.size)] = available[2 + slot];
+        elements[2 * (old % ring.size) + 1] = 0;
+        @atomicStore(u16, &used[1], old +% 1, .release);
+        ring.base = (ring.base + 1) % 0x1_0000;
+        system.eventfdSignal(ring.call_fd);
+        return true;
+    }
+
+    fn answerAll(self: *FakeVhost) void {
+        var fds = [_]linux.pollfd{
+            .{ .fd = self.listener, .events = linux.POLL.IN, .revents = 0 },
+            .{ .fd = self.stop_fd, .events = linux.POLL.IN, .revents = 0 },
+        };
+        while (true) {
+            _ = linux.poll(&fds, fds.len, -1);
+            if (fds[1].revents != 0) return;
+            var request: linux.SECCOMP.notif = std.mem.zeroes(linux.SECCOMP.notif);
+            const received = system.ioctl(
+                self.listener,
+                linux.SECCOMP.IOCTL_NOTIF.RECV,
+                @intFromPtr(&request),
+            );
+            if (!received.ok()) continue;
+            var response: linux.SECCOMP.notif_resp = std.mem.zeroes(linux.SECCOMP.notif_resp);
+            response.id = request.id;
+            response.@"error" = -self.answer(@truncate(request.data.arg1), request.data.arg2);
+            const address = @intFromPtr(&response);
+            _ = system.ioctl(self.listener, linux.SECCOMP.IOCTL_NOTIF.SEND, address);
+        }
+    }
+
+    /// Carries out one command; returns 0 or an errno.
+    fn answer(self: *FakeVhost, command: u32, argument: u64) i32 {
+        const number: u8 = @truncate(command);
+        if (self.command_count < self.commands.len) {
+            self.commands[self.command_count] = number;
+            self.command_count += 1;
+        }
+        if (self.refused == number) return errno_fault;
+        switch (number) {
+            0x00 => self.features = @as(*const u64, @ptrFromInt(argument)).*,
+            0x03 => {
+                const head: *const [2]u32 = @ptrFromInt(argument);
+                const size = 8 + head[0] * @sizeOf(kernel.Region);
+                const source: [*]const u8 = @ptrFromInt(argument);
+                @memcpy(std.mem.asBytes(&self.memory)[0..size], source[0..size]);
+            },
+            0x11 => {
+                const addresses: *const kernel.Addresses = @ptrFromInt(argument);
+                self.rings[addresses.ring].addresses = addresses.*;
+            },
+            0x61 => self.running = @as(*const i32, @ptrFromInt(argument)).* != 0,
+            else => self.setRing(command, @ptrFromInt(argument)),
+        }
+        return 0;
+    }
+
+    fn setRing(self: *FakeVhost, command: u32, state: *Value) void {
+        const ring = &self.rings[state.ring];
+        switch (@as(u8, @truncate(command))) {
+            0x10 => ring.size = @intCast(state.value),
+            0x12 => if (command >> 31 != 0) {
+                state.value = @intCast(ring.base);
+            } else {
+                ring.base = @intCast(state.value);
+            },
+            0x20 => ring.kick_fd = state.value,
+            0x21 => ring.call_fd = state.value,
+            0x22 => ring.error_fd = state.value,
+            0x30 => ring.tap_fd = state.value,
+            else => {},
+        }
+    }
+};
+
+const errno_fault = 14;
+
+/// Calls of ioctl with a command of vhost's type go to the listener, all others to the kernel.
+const filter = [_]u64{
+    instruction(0x20, 0, 0, 0),
+    instruction(0x15, 0, 5, @backingInt(linux.SYS.ioctl)),
+    instruction(0x20, 0, 0, 24),
+    instruction(0x74, 0, 0, 8),
+    instruction(0x54, 0, 0, 0xff),
+    instruction(0x15, 0, 1, 0xaf),
+    instruction(0x06, 0, 0, linux.SECCOMP.RET.USER_NOTIF),
+    instruction(0x06, 0, 0, linux.SECCOMP.RET.ALLOW),
+};
+
+fn instruction(code: u16, when_true: u8, when_false: u8, value: u32) u64 {
+    return code | @as(u64, when_true) << 16 | @as(u64, when_false) << 24 | @as(u64, value) << 32;
+}
