@@ -25,6 +25,7 @@ test {
     _ = @import("vcpu/x86_64/saved_vm.zig");
     _ = @import("io/loop.zig");
     _ = @import("io/doorbell.zig");
+    _ = @import("io/uring.zig");
     _ = @import("devices/platform/serial.zig");
     _ = @import("devices/platform/cmos.zig");
     _ = @import("devices/platform/i8042.zig");

@@ -49,11 +49,16 @@ export class Machine implements MachineControl {
     this.#bootClock = new BootClock(assembly.core.clockNow(), processStartedNs);
   }
 
-  /** Takes over an assembled machine, still paused. */
+  /** Takes over an assembled machine, still paused; gives it back to the host if that fails. */
   static async create(assembly: Assembly, config: Config, log: Log): Promise<Machine> {
     const machine = new Machine(assembly, config, log);
-    machine.#doorbell = await listenToDoorbell(assembly.core, (names) => machine.#onNews(names));
-    return machine;
+    try {
+      machine.#doorbell = await listenToDoorbell(assembly.core, (names) => machine.#onNews(names));
+      return machine;
+    } catch (error) {
+      machine.close();
+      throw error;
+    }
   }
 
   /** Resolves when the machine has ended; its threads run until `close`. */
