@@ -23,10 +23,10 @@ export const CMOS = {
 
 export class CmosClock implements Disposable {
   readonly machine = new BusMachine();
+  readonly device = this.machine.core.createDevice({ model: ModelKind.cmos });
 
   constructor() {
-    const device = this.machine.core.createDevice({ model: ModelKind.cmos });
-    this.machine.addPorts(device, INDEX_PORT, 2);
+    this.machine.addPorts(this.device, INDEX_PORT, 2);
   }
 
   read(index: number): number {

@@ -10,11 +10,13 @@ export interface GuestBuffer {
 
 export class GuestRam {
   readonly #core: Core;
+  readonly #start: number;
   readonly #end: number;
   #next: number;
 
   constructor(core: Core, range: { readonly start: number; readonly end: number }) {
     this.#core = core;
+    this.#start = range.start;
     this.#next = range.start;
     this.#end = range.end;
   }
@@ -24,6 +26,15 @@ export class GuestRam {
     if (address + length > this.#end) throw new Error("the test's guest memory is used up");
     this.#next = address + length;
     return { address, length };
+  }
+
+  /** Holds what the other holds, at the same addresses, and goes on behind it. */
+  takeOver(other: GuestRam): void {
+    this.write(
+      this.#start,
+      other.read({ address: this.#start, length: other.#next - this.#start }),
+    );
+    this.#next = other.#next;
   }
 
   /** A new buffer with these bytes. */

@@ -28,6 +28,14 @@ export class VirtioDriver {
     return this.#features;
   }
 
+  /** Is what the other was, memory and all; the other must not go on. */
+  takeOver(other: VirtioDriver): void {
+    this.ram.takeOver(other.ram);
+    this.#features = other.#features;
+    this.queues.splice(0, this.queues.length, ...other.queues);
+    for (const queue of this.queues) queue.moveTo(this.ram);
+  }
+
   /** From reset to DRIVER_OK. */
   start(options: StartOptions = {}): void {
     this.negotiate(options.features ?? 0n);

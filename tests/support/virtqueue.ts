@@ -48,7 +48,7 @@ export function descriptorBytes(descriptors: readonly Descriptor[]): Uint8Array 
 export class Virtqueue {
   readonly size: number;
   readonly addresses: QueueAddresses;
-  readonly #ram: GuestRam;
+  #ram: GuestRam;
   readonly #freeDescriptors: number[];
   readonly #chains = new Map<number, readonly number[]>();
   #availableIndex = 0;
@@ -63,6 +63,11 @@ export class Virtqueue {
       used: ram.place(new Uint8Array(6 + 8 * size)).address,
     };
     this.#freeDescriptors = Array.from({ length: size }, (_, index) => size - 1 - index);
+  }
+
+  /** The queue lies in other memory from now on, at the same place. */
+  moveTo(ram: GuestRam): void {
+    this.#ram = ram;
   }
 
   /** Puts a chain into the table and the available ring; the device sees it after `publish`. */

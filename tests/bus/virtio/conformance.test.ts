@@ -12,6 +12,7 @@ import {
 import { hostileCases } from "./hostile.case.ts";
 import { MODELS, TRANSPORTS } from "./models.ts";
 import { resetCases } from "./reset.case.ts";
+import { stateCases } from "./state.case.ts";
 
 const SUITES = {
   identification: identificationCases,
@@ -22,6 +23,7 @@ const SUITES = {
   "indirect tables": indirectCases,
   reset: resetCases,
   "hostile rings": hostileCases,
+  "saved states": stateCases,
 };
 
 for (const model of MODELS) {
