@@ -35,6 +35,7 @@ test {
     _ = @import("virtio/mmio_test.zig");
     _ = @import("virtio/served_test.zig");
     _ = @import("virtio/fuzz_queue.zig");
+    _ = @import("fuzz_state.zig");
     _ = @import("devices/virtio/blk_test.zig");
     _ = @import("devices/virtio/balloon.zig");
     _ = @import("devices/virtio/net_test.zig");

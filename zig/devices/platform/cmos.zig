@@ -27,6 +27,9 @@ const status_b_24_hours = 0x02;
 const status_d_valid = 0x80;
 const hour_pm = 0x80;
 
+/// Years have four digits.
+const offset_s_max = 10_000 * 366 * 86_400;
+
 pub const State = extern struct {
     index: u8 = 0,
     padding: [7]u8 = @splat(0),
@@ -54,8 +57,10 @@ pub const Cmos = struct {
         return self.state;
     }
 
-    /// Takes over a saved state: the clock has gone on in the meantime, by the machine's.
+    /// Takes over a saved state: the clock has gone on in the meantime, by the machine's. Invalid
+    /// when no guest could have set such a time.
     pub fn restore(self: *Cmos, state: State) error{Invalid}!void {
+        if (@abs(state.offset_s) > offset_s_max) return error.Invalid;
         self.guard.lock();
         defer self.guard.unlock();
         self.state = state;
@@ -292,4 +297,16 @@ test "a time set by the guest goes on from there" {
     try std.testing.expectEqual(@as(u8, 0x29), readIndex(&cmos, Index.day));
     try std.testing.expectEqual(@as(u8, 0x00), readIndex(&cmos, Index.hours));
     try std.testing.expectEqual(@as(u8, 0x02), readIndex(&cmos, Index.month));
+}
+
+test "a saved time that no guest can have set is refused" {
+    var clock: Clock = .{ .virtual = true };
+    var cmos: Cmos = .init(&clock);
+    var state = cmos.save();
+    state.offset_s = -offset_s_max;
+    try cmos.restore(state);
+    for ([_]i64{ offset_s_max + 1, std.math.minInt(i64), std.math.maxInt(i64) }) |offset_s| {
+        state.offset_s = offset_s;
+        try std.testing.expectError(error.Invalid, cmos.restore(state));
+    }
 }

@@ -207,3 +207,51 @@ fn tscNow(fixed: *const Fixed) u64 {
     const elapsed_ns: u128 = system.realtimeNs() -| fixed.realtime_ns;
     return fixed.tsc +% @as(u64, @truncate(elapsed_ns * fixed.tsc_khz / 1_000_000));
 }
+
+/// A state of the right shape with counts of its own, for a vCPU that KVM does not know.
+fn testState(buffer: []u8, counts: struct { cpuid: u32, msr: u32, xsave: u32 }) []u8 {
+    var fixed = std.mem.zeroes(Fixed);
+    fixed.cpuid_count = counts.cpuid;
+    fixed.msr_count = counts.msr;
+    fixed.xsave_size = counts.xsave;
+    var writer: blob.Writer = .begin(buffer, kind, version);
+    writer.put(&fixed);
+    const tail: [2 * @sizeOf(kvm.CpuidEntry) + 3 * @sizeOf(kvm.MsrEntry) + 4096]u8 = @splat(0);
+    writer.put(&tail);
+    // The tests' buffer has room.
+    writer.finish() catch unreachable;
+    return buffer[0..writer.size];
+}
+
+test "a state whose counts do not fit its bytes is refused before KVM sees it" {
+    var buffer: [64 * 1024]u8 = @splat(0);
+    var failure: errors.Failure = .{};
+    const nowhere = -1;
+    var target: Target = .{
+        .system_fd = nowhere,
+        .vm_fd = nowhere,
+        .fd = nowhere,
+        .apic_id = 0,
+        .failure = &failure,
+    };
+    const good = testState(&buffer, .{ .cpuid = 2, .msr = 3, .xsave = 4096 });
+    try std.testing.expectError(error.Host, restore(target, good));
+    for (0..good.len) |size| {
+        try std.testing.expectError(error.Invalid, restore(target, good[0..size]));
+    }
+    target.apic_id = 1;
+    try std.testing.expectError(error.Invalid, restore(target, good));
+    target.apic_id = 0;
+    const huge = std.math.maxInt(u32);
+    for ([_][3]u32{
+        .{ 3, 3, 4096 },    .{ 2, 2, 4096 },    .{ 2, 3, 4095 }, .{ 2, 3, 4097 },
+        .{ huge, 3, 4096 }, .{ 2, huge, 4096 }, .{ 2, 3, huge },
+    }) |counts| {
+        const bad = testState(&buffer, .{
+            .cpuid = counts[0],
+            .msr = counts[1],
+            .xsave = counts[2],
+        });
+        try std.testing.expectError(error.Invalid, restore(target, bad));
+    }
+}
