@@ -12,6 +12,7 @@ const net_config = @import("devices/virtio/net_config.zig");
 const rng = @import("devices/virtio/rng.zig");
 const snapshot = @import("snapshot.zig");
 const system = @import("kernel/system.zig");
+const vsock = @import("devices/virtio/vsock.zig");
 const table = @import("devices/table.zig");
 const Core = @import("core.zig").Core;
 const ModelKind = @import("devices/registry.zig").ModelKind;
@@ -58,6 +59,12 @@ const Machine = struct {
             .virtio_rng => self.createOf(kind, std.mem.asBytes(&rng.Params{
                 .fd = self.random_fd,
                 .rate = 1024 * 1024,
+            })),
+            // Nobody serves its queues: that is a device that fails.
+            .vhost_vsock => self.createOf(kind, std.mem.asBytes(&vsock.Params{
+                .fd = -1,
+                .guest_cid = 3,
+                .features = std.math.maxInt(u64),
             })),
             .virtio_balloon => self.createOf(kind, std.mem.asBytes(&balloon.Params{ .flags = 3 })),
             .virtio_net => {

@@ -23,7 +23,7 @@ const Virtio = extern struct {
 };
 
 /// Limit when `buffer` is smaller than the writer's size. A virtio device is paused, else it is
-/// Invalid.
+/// Invalid; one whose model keeps no state is Unsupported.
 pub fn save(
     device: *registry.Device,
     buffer: []u8,
@@ -65,10 +65,16 @@ fn saveVirtio(
     for (queues) |*each| writer.put(&each.state);
     switch (transport.body) {
         inline else => |*model| {
+            if (comptime !keepsState(@TypeOf(model.*))) return error.Unsupported;
             const state = model.save();
             writer.put(&state);
         },
     }
+}
+
+/// What others do for a device is not ours to save: such a model has no `save`.
+fn keepsState(comptime Model: type) bool {
+    return @hasDecl(Model, "save");
 }
 
 /// Puts a saved state into a device that no guest has used. A virtio device stays paused. After an
@@ -97,7 +103,10 @@ fn restoreVirtio(transport: *registry.Transport, reader: *blob.Reader) errors.Co
     device.restore(head.device, queues[0..head.queue_count]) catch
         return reader.refuse(.state_content, @sizeOf(blob.Header));
     switch (transport.body) {
-        inline else => |*model| try restoreModel(model, reader),
+        inline else => |*model| {
+            if (comptime !keepsState(@TypeOf(model.*))) return error.Unsupported;
+            try restoreModel(model, reader);
+        },
     }
     device.interruptAgain();
 }
