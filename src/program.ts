@@ -3,7 +3,7 @@
 import { messageOf } from "./errors.ts";
 import { checkDaemon, reportFailure, reportReady, writePidfile } from "./host/daemon.ts";
 import { type Log, logLevel, openLog } from "./host/log.ts";
-import { confineProcess } from "./host/seccomp.ts";
+import { confineProcess, filterPrograms } from "./host/seccomp.ts";
 import { type Assembly, assemble } from "./machine/assemble.ts";
 import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
 import { parseCommandLine } from "./options/command_line.ts";
@@ -61,7 +61,8 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
     await openTestBus(config, assembly, machine);
     const { startPaused } = config.process;
     if (config.process.seccomp) {
-      confineProcess(assembly.core, log.fd);
+      const scope = config.backEnds.length === 0 ? "alone" : "with back ends";
+      confineProcess(assembly.core, log.fd, filterPrograms(scope));
       log.onTurn((fd) => assembly.core.setViolationLog(fd));
     }
     if (!startPaused) machine.start();

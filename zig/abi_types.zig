@@ -21,6 +21,8 @@ const tap = @import("kernel/tap.zig");
 const engine = @import("io/engine.zig");
 const save = @import("memory/save.zig");
 const snapshot = @import("snapshot.zig");
+const vhost_user = @import("devices/virtio/vhost_user_kind.zig");
+const link = @import("vhost_user/link.zig");
 const scalars = @import("abi_scalars.zig");
 const Bits64 = scalars.Bits64;
 const Pointer = scalars.Pointer;
@@ -176,6 +178,16 @@ pub const DeviceInfo = extern struct {
     padding: u32 = 0,
 };
 
+/// A vhost-user device's connection.
+pub const BackEndInfo = extern struct {
+    is_up: u32,
+    /// Why the last back end went.
+    cause: link.Cause,
+    errno: i32,
+    padding: u32 = 0,
+    loss_count: u64,
+};
+
 pub const constants = .{
     .no_line = table.no_line,
     .no_chardev = table.no_chardev,
@@ -193,6 +205,7 @@ pub const constants = .{
     .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
     .balloon_reporting = balloon.flag_reporting,
     .balloon_page_size = balloon.page_size,
+    .vhost_user_exact_queues = vhost_user.flag_exact_queues,
     .net_pair_count_max = net_config.pair_count_max,
     .net_offload = net_config.flag_offload,
     .net_ufo = net_config.flag_ufo,
@@ -216,6 +229,9 @@ pub const named_types = .{
     .BalloonInfo = balloon.Info,
     .NetParams = net_config.Params,
     .VsockParams = vsock.Params,
+    .VhostUserParams = vhost_user.Params,
+    .VhostUserKind = vhost_user.Kind,
+    .BackEndCause = link.Cause,
     .EngineKind = engine.Kind,
     .MemoryPolicy = placement.Policy,
     .VcpuState = vcpu_module.State,

@@ -72,6 +72,7 @@ pub const Operation = enum(u32) {
     socket_connect,
     timer,
     file_lock,
+    back_end,
     tap_attach,
     tap_inspect,
     tap_prepare,

@@ -12,9 +12,11 @@ const net_config = @import("devices/virtio/net_config.zig");
 const rng = @import("devices/virtio/rng.zig");
 const snapshot = @import("snapshot.zig");
 const system = @import("kernel/system.zig");
+const vhost_user = @import("devices/virtio/vhost_user_kind.zig");
 const vsock = @import("devices/virtio/vsock.zig");
 const table = @import("devices/table.zig");
 const Core = @import("core.zig").Core;
+const FakeBackEnd = @import("vhost_user/fake_back_end.zig").FakeBackEnd;
 const ModelKind = @import("devices/registry.zig").ModelKind;
 
 const memory_size = 1024 * 1024;
@@ -28,6 +30,7 @@ const Machine = struct {
     disk_fd: i32,
     random_fd: i32,
     frames: [2]i32,
+    back_end: FakeBackEnd = .{},
 
     const model_count = @typeInfo(ModelKind).@"enum".field_names.len;
 
@@ -41,6 +44,7 @@ const Machine = struct {
         };
         const kind = linux.SOCK.DGRAM | linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
         _ = linux.socketpair(linux.AF.UNIX, kind, 0, &self.frames);
+        try self.back_end.start();
         try self.core.addMemory(.{ .guest_address = 0, .size = memory_size }, &failure);
         inline for (@typeInfo(ModelKind).@"enum".field_names, 0..) |name, index| {
             self.devices[index] = try self.create(@field(ModelKind, name));
@@ -66,6 +70,13 @@ const Machine = struct {
                 .guest_cid = 3,
                 .features = std.math.maxInt(u64),
             })),
+            // Its memory is private, so that it fails as well, but its back end is there.
+            .vhost_user => self.createOf(kind, std.mem.asBytes(&vhost_user.Params{
+                .kind = .net,
+                .queue_count = 2,
+                .address = self.back_end.address,
+                .address_size = @intCast(self.back_end.address_size),
+            })),
             .virtio_balloon => self.createOf(kind, std.mem.asBytes(&balloon.Params{ .flags = 3 })),
             .virtio_net => {
                 var params: net_config.Params = .{};
@@ -88,6 +99,7 @@ const Machine = struct {
 
     fn deinit(self: *Machine) void {
         self.core.destroy();
+        self.back_end.stop();
         for ([_]i32{ self.disk_fd, self.random_fd, self.frames[0], self.frames[1] }) |fd| {
             system.close(fd);
         }

@@ -70,3 +70,19 @@ pub const kick_interval_ns = 5 * 1_000_000;
 
 /// Largest single transfer of a memory_read or memory_write from TypeScript.
 pub const transfer_size_max = 64 * 1024 * 1024;
+
+/// Descriptors that a vhost-user back end sends with one message.
+pub const vhost_user_fd_count_max = 8;
+/// Bytes of the memory in which a back end notes what it works on.
+pub const vhost_user_inflight_size_max = 64 * 1024 * 1024;
+/// Messages of a back end that are taken before others of the loop get a turn.
+pub const vhost_user_turn_count_max = 64;
+/// How long a back end may take for one answer.
+pub const vhost_user_answer_ns = 5 * 1_000_000_000;
+/// How long the making of a device waits for its back end.
+pub const vhost_user_start_ns = 5 * 1_000_000_000;
+/// How long a guest's reset waits until its back end has stopped.
+pub const vhost_user_stop_ns = 2 * 1_000_000_000;
+/// How long until a lost back end is looked for, at first and at most.
+pub const vhost_user_retry_first_ns = 20 * 1_000_000;
+pub const vhost_user_retry_most_ns = 3 * 1_000_000_000;

@@ -40,4 +40,6 @@ test {
     _ = @import("devices/virtio/balloon.zig");
     _ = @import("devices/virtio/net_test.zig");
     _ = @import("block/throttle.zig");
+    _ = @import("vhost_user/memory_table.zig");
+    _ = @import("vhost_user/link_test.zig");
 }

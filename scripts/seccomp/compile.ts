@@ -8,15 +8,17 @@ import { assemble, encodeProgram } from "./assemble.ts";
 import {
   ARCHITECTURES,
   allowedCount,
+  everyProfile,
+  profileName,
+  profilesOf,
   readProfile,
-  THREAD_KINDS,
   type ThreadKind,
   VARIANTS,
 } from "./profile.ts";
 
 const target = join(checkout, "src/host/seccomp.gen.ts");
 
-/** The most calls that a kind of thread of a microvm is meant to need. */
+/** The most calls that a kind of thread of a microvm without vhost-user is meant to need. */
 export const CALL_COUNT_TARGET: Readonly<Record<ThreadKind, number>> = {
   main: 50,
   vcpu: 15,
@@ -37,22 +39,16 @@ export async function checkSeccomp(): Promise<void> {
 
 /** A table of how many calls each filter allows, and of its instructions. */
 export async function seccompTable(): Promise<string> {
-  const lines = ["filter                           calls  at most  instructions"];
-  for (const key of allKeys()) {
+  const lines = ["filter                                         calls  at most  instructions"];
+  for (const key of everyProfile()) {
     const rules = await readProfile(key);
-    const name = `${key.architecture} ${key.kind} (${key.variant})`.padEnd(32);
+    const name = `${key.architecture} ${profileName(key)} (${key.variant})`.padEnd(46);
     const count = String(allowedCount(rules)).padStart(6);
-    const most = String(CALL_COUNT_TARGET[key.kind]).padStart(9);
+    const most = (key.backEnds ? "" : String(CALL_COUNT_TARGET[key.kind])).padStart(9);
     const size = String(assemble(rules, key.architecture).length).padStart(14);
     lines.push(`${name}${count}${most}${size}`);
   }
   return lines.join("\n");
-}
-
-function allKeys() {
-  return ARCHITECTURES.flatMap((architecture) =>
-    VARIANTS.flatMap((variant) => THREAD_KINDS.map((kind) => ({ architecture, variant, kind }))),
-  );
 }
 
 async function generatedText(): Promise<string> {
@@ -66,10 +62,9 @@ async function generatedText(): Promise<string> {
     lines.push(`  ${architecture}: {`);
     for (const variant of VARIANTS) {
       lines.push(`    ${variant}: {`);
-      for (const kind of THREAD_KINDS) {
-        const rules = await readProfile({ architecture, variant, kind });
-        const program = encodeProgram(assemble(rules, architecture));
-        lines.push(`      ${kind}: "${program.toBase64()}",`);
+      for (const key of profilesOf(architecture, variant)) {
+        const program = encodeProgram(assemble(await readProfile(key), architecture));
+        lines.push(`      ${profileName(key)}: "${program.toBase64()}",`);
       }
       lines.push("    },");
     }

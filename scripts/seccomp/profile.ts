@@ -64,12 +64,35 @@ export interface ProfileKey {
   readonly architecture: SeccompArchitecture;
   readonly kind: ThreadKind;
   readonly variant: Variant;
+  /** Of a machine with vhost-user devices, whose threads connect to the processes behind them. */
+  readonly backEnds?: true;
+}
+
+/** Every filter that is made. */
+export function everyProfile(): ProfileKey[] {
+  return ARCHITECTURES.flatMap((architecture) =>
+    VARIANTS.flatMap((variant) => profilesOf(architecture, variant)),
+  );
+}
+
+/** The filters of one build; a vCPU never talks to a back end. */
+export function profilesOf(architecture: SeccompArchitecture, variant: Variant): ProfileKey[] {
+  return THREAD_KINDS.flatMap((kind): ProfileKey[] => {
+    const key = { architecture, variant, kind };
+    return kind === "vcpu" ? [key] : [key, { ...key, backEnds: true }];
+  });
+}
+
+/** "main", or "mainWithBackEnds". */
+export function profileName({ kind, backEnds }: ProfileKey): string {
+  return backEnds === true ? `${kind}WithBackEnds` : kind;
 }
 
 /** The rules of one filter, those of all files that it is made of. Throws a UserError. */
 export async function readProfile(key: ProfileKey): Promise<Rule[]> {
   const kinds = key.kind === "main" ? THREAD_KINDS : [key.kind];
-  const files = ["common", ...kinds.map((kind) => `${key.architecture}/${kind}`)];
+  const more = key.backEnds === true ? ["vhost_user"] : [];
+  const files = ["common", ...kinds.map((kind) => `${key.architecture}/${kind}`), ...more];
   const rules = await Promise.all(files.map((file) => readFile(file, key)));
   return rules.flat();
 }

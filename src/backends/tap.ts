@@ -7,7 +7,7 @@ import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { attachTap, inspectTap, prepareTap } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
-import type { NetdevConfig } from "../options/netdevs.ts";
+import type { TapNetdev } from "../options/netdevs.ts";
 import { openForUser } from "./file.ts";
 
 export interface Tap {
@@ -33,7 +33,7 @@ const NAME_SIZE = 16;
 const CLONE_DEVICE = "/dev/net/tun";
 
 /** Opens `pairCount` queues of a -netdev. */
-export function openTap(core: Core, config: NetdevConfig, pairCount: number): Tap {
+export function openTap(core: Core, config: TapNetdev, pairCount: number): Tap {
   const { tap } = config;
   const opened: number[] = [];
   try {
@@ -63,7 +63,7 @@ function closeAll(fds: readonly number[]): void {
 
 function describe(
   core: Core,
-  config: NetdevConfig,
+  config: TapNetdev,
   opened: readonly number[],
   pairCount: number,
 ): Tap {
@@ -79,7 +79,7 @@ function describe(
 }
 
 /** What the kernel shows of an interface that exists already. */
-function checkInterface({ id, queues }: NetdevConfig, name: string): void {
+function checkInterface({ id, queues }: TapNetdev, name: string): void {
   const folder = `/sys/class/net/${name}`;
   if (!existsSync(folder)) return;
   const who = `The interface '${name}' of netdev '${id}'`;
@@ -96,7 +96,7 @@ function checkInterface({ id, queues }: NetdevConfig, name: string): void {
   throw new UserError(`${who} has ${many ? "many queues" : "one queue"}, not ${queues}; ${fix}.`);
 }
 
-function openClone({ id }: NetdevConfig): number {
+function openClone({ id }: TapNetdev): number {
   return openForUser(CLONE_DEVICE, {
     what: `The tap driver of netdev '${id}'`,
     option: "-netdev",
@@ -113,7 +113,7 @@ function requestOf(name: string, queues: number): Uint8Array {
   return request;
 }
 
-function attach(core: Core, { id, queues }: NetdevConfig, name: string, fd: number): void {
+function attach(core: Core, { id, queues }: TapNetdev, name: string, fd: number): void {
   try {
     attachTap(core, fd, requestOf(name, queues));
   } catch (error) {
@@ -138,7 +138,7 @@ function attachReason(code: string): string {
   }
 }
 
-function checkDescriptor(core: Core, { id, queues }: NetdevConfig, fd: number): void {
+function checkDescriptor(core: Core, { id, queues }: TapNetdev, fd: number): void {
   const who = `The descriptor ${fd} of netdev '${id}'`;
   const flags = inspect(core, who, fd);
   if ((flags & FLAG.tap) === 0) throw new UserError(`${who} is a tun; a tap is needed.`);
@@ -162,7 +162,7 @@ function inspect(core: Core, who: string, fd: number): number {
   return new DataView(request.buffer).getUint16(NAME_SIZE, true);
 }
 
-function prepare(core: Core, { id }: NetdevConfig, fd: number): number {
+function prepare(core: Core, { id }: TapNetdev, fd: number): number {
   try {
     return prepareTap(core, fd);
   } catch (error) {

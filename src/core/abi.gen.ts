@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 7140397876360383;
+export const ABI_HASH = 7939594108113528;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -19,6 +19,7 @@ export const CONSTANTS = {
   balloonDeflateOnOom: 1,
   balloonReporting: 2,
   balloonPageSize: 4096,
+  vhostUserExactQueues: 1,
   netPairCountMax: 16,
   netOffload: 1,
   netUfo: 2,
@@ -98,43 +99,44 @@ export const Operation = {
   socketConnect: 41,
   timer: 42,
   fileLock: 43,
-  tapAttach: 44,
-  tapInspect: 45,
-  tapPrepare: 46,
-  vhostFeatures: 47,
-  vhostOwner: 48,
-  vhostGuest: 49,
-  seccomp: 50,
-  namespaceUnshare: 51,
-  namespaceJoin: 52,
-  hostName: 53,
-  mount: 54,
-  unmount: 55,
-  deviceNode: 56,
-  processClone: 57,
-  cgroupJoin: 58,
-  pivotRoot: 59,
-  closeFiles: 60,
-  resourceLimit: 61,
-  capabilityBound: 62,
-  capabilitySet: 63,
-  userIds: 64,
-  noNewPrivileges: 65,
-  programStart: 66,
-  stateRunning: 67,
-  stateEnded: 68,
-  stateSize: 69,
-  stateKind: 70,
-  stateVersion: 71,
-  stateContent: 72,
-  stateCpuid: 73,
-  stateTsc: 74,
-  kvmSaveVcpu: 75,
-  kvmRestoreVcpu: 76,
-  kvmSaveVm: 77,
-  kvmRestoreVm: 78,
-  kvmRestoreMsr: 79,
-  memorySave: 80,
+  backEnd: 44,
+  tapAttach: 45,
+  tapInspect: 46,
+  tapPrepare: 47,
+  vhostFeatures: 48,
+  vhostOwner: 49,
+  vhostGuest: 50,
+  seccomp: 51,
+  namespaceUnshare: 52,
+  namespaceJoin: 53,
+  hostName: 54,
+  mount: 55,
+  unmount: 56,
+  deviceNode: 57,
+  processClone: 58,
+  cgroupJoin: 59,
+  pivotRoot: 60,
+  closeFiles: 61,
+  resourceLimit: 62,
+  capabilityBound: 63,
+  capabilitySet: 64,
+  userIds: 65,
+  noNewPrivileges: 66,
+  programStart: 67,
+  stateRunning: 68,
+  stateEnded: 69,
+  stateSize: 70,
+  stateKind: 71,
+  stateVersion: 72,
+  stateContent: 73,
+  stateCpuid: 74,
+  stateTsc: 75,
+  kvmSaveVcpu: 76,
+  kvmRestoreVcpu: 77,
+  kvmSaveVm: 78,
+  kvmRestoreVm: 79,
+  kvmRestoreMsr: 80,
+  memorySave: 81,
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
@@ -269,6 +271,7 @@ export const ModelKind = {
   virtioBalloon: 7,
   virtioNet: 8,
   vhostVsock: 9,
+  vhostUser: 10,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 
@@ -292,6 +295,31 @@ export const DeviceInfoLayout = {
     fault: { offset: 16, kind: "bytes", length: 48 },
     errorCount: { offset: 64, kind: "u64" },
     lastErrno: { offset: 72, kind: "i32" },
+  },
+} as const;
+
+export const BackEndCause = {
+  none: 0,
+  unreachableAddress: 1,
+  closed: 2,
+  silent: 3,
+  form: 4,
+  size: 5,
+  descriptors: 6,
+  answer: 7,
+  refused: 8,
+  features: 9,
+  queues: 10,
+} as const;
+export type BackEndCause = (typeof BackEndCause)[keyof typeof BackEndCause];
+
+export const BackEndInfoLayout = {
+  size: 24,
+  fields: {
+    isUp: { offset: 0, kind: "u32" },
+    cause: { offset: 4, kind: "u32" },
+    errno: { offset: 8, kind: "i32" },
+    lossCount: { offset: 16, kind: "u64" },
   },
 } as const;
 
@@ -658,6 +686,27 @@ export const VsockParamsLayout = {
   },
 } as const;
 
+export const VhostUserKind = {
+  blk: 0,
+  net: 1,
+  fs: 2,
+} as const;
+export type VhostUserKind = (typeof VhostUserKind)[keyof typeof VhostUserKind];
+
+export const VhostUserParamsLayout = {
+  size: 172,
+  fields: {
+    kind: { offset: 0, kind: "u32" },
+    queueCount: { offset: 4, kind: "u32" },
+    queueSize: { offset: 8, kind: "u32" },
+    flags: { offset: 12, kind: "u32" },
+    addressSize: { offset: 16, kind: "u32" },
+    address: { offset: 20, kind: "bytes", length: 110 },
+    mac: { offset: 130, kind: "bytes", length: 6 },
+    tag: { offset: 136, kind: "bytes", length: 36 },
+  },
+} as const;
+
 export const JailLimitLayout = {
   size: 24,
   fields: {
@@ -703,6 +752,7 @@ export const SYMBOLS = {
   device_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  device_back_end: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_set_balloon: { args: ["ptr", "u32", "u32"], returns: "i32" },
   device_balloon: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_marks: { args: ["ptr", "u32", "ptr"], returns: "i32" },

@@ -1,11 +1,18 @@
 // What a device may use while it is made.
 
 import type { Chardev } from "../backends/chardev.ts";
-import type { Core } from "../core/core.ts";
+import type { Core, NewDevice } from "../core/core.ts";
+import type { CoreError } from "../core/error.ts";
 import type { Config } from "../options/config.ts";
 
 /** Which slots of a board a device may take. */
 export type DeviceClass = "block" | "network" | "other";
+
+/** A device as the core makes it, but for its place. */
+export interface OpenedDevice extends NewDevice {
+  /** Says in a sentence why the core could not make it. */
+  readonly explain?: (error: CoreError) => Error;
+}
 
 export interface DeviceContext {
   readonly core: Core;

@@ -1,19 +1,26 @@
 // Every device driver of the program: which slots it may take and how it is made. A new driver is
 // its own file and a line here.
 
-import type { NewDevice } from "../core/core.ts";
 import type { DeviceConfig } from "../options/config.ts";
-import type { DeviceClass, DeviceContext } from "./context.ts";
+import { isServedElsewhere } from "../options/vhost_user.ts";
+import type { DeviceClass, DeviceContext, OpenedDevice } from "./context.ts";
 import { describeBalloon } from "./virtio/balloon.ts";
 import { openBlk } from "./virtio/blk.ts";
 import { openNet } from "./virtio/net.ts";
 import { openRng } from "./virtio/rng.ts";
+import {
+  describeVhostUserBlk,
+  describeVhostUserFs,
+  describeVhostUserNet,
+} from "./virtio/vhost_user.ts";
 
 const CLASSES: Readonly<Record<DeviceConfig["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
   "virtio-net-device": "network",
   "virtio-rng-device": "other",
   "virtio-balloon-device": "other",
+  "vhost-user-blk-device": "block",
+  "vhost-user-fs-device": "other",
 };
 
 /** Which slots of a board this driver may take. */
@@ -22,7 +29,7 @@ export function deviceClassOf(driver: DeviceConfig["driver"]): DeviceClass {
 }
 
 /** Opens what the device needs on the host and describes it to the core, but for its place. */
-export function openDevice(device: DeviceConfig, context: DeviceContext): NewDevice {
+export function openDevice(device: DeviceConfig, context: DeviceContext): OpenedDevice {
   switch (device.driver) {
     case "virtio-blk-device":
       return openBlk(device, context);
@@ -31,6 +38,12 @@ export function openDevice(device: DeviceConfig, context: DeviceContext): NewDev
     case "virtio-balloon-device":
       return describeBalloon(device);
     case "virtio-net-device":
-      return openNet(device, context);
+      return isServedElsewhere(device, context.config)
+        ? describeVhostUserNet(device, context)
+        : openNet(device, context);
+    case "vhost-user-blk-device":
+      return describeVhostUserBlk(device, context);
+    case "vhost-user-fs-device":
+      return describeVhostUserFs(device, context);
   }
 }

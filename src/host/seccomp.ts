@@ -16,14 +16,18 @@ export interface FilterPrograms {
   readonly iothread: Uint8Array;
 }
 
+/** Whether the machine has vhost-user devices, whose threads connect to other processes. */
+export type FilterScope = "alone" | "with back ends";
+
 /** The filters for this processor and the C library that the program runs with. */
-export function filterPrograms(): FilterPrograms {
+export function filterPrograms(scope: FilterScope = "alone"): FilterPrograms {
   const variant = isStaticProgram() ? "static" : "development";
   const texts = SECCOMP_PROGRAMS[architectureName()][variant];
+  const isAlone = scope === "alone";
   return {
-    main: Uint8Array.fromBase64(texts.main),
+    main: Uint8Array.fromBase64(isAlone ? texts.main : texts.mainWithBackEnds),
     vcpu: Uint8Array.fromBase64(texts.vcpu),
-    iothread: Uint8Array.fromBase64(texts.iothread),
+    iothread: Uint8Array.fromBase64(isAlone ? texts.iothread : texts.iothreadWithBackEnds),
   };
 }
 

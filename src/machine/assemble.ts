@@ -6,8 +6,9 @@ import { type Chardev, openChardev } from "../backends/chardev.ts";
 import { openKvm } from "../backends/kvm.ts";
 import { ModelKind, Space } from "../core/abi.gen.ts";
 import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
+import { CoreError } from "../core/error.ts";
 import { takeEarlyVm } from "../core/static_program.ts";
-import type { DeviceContext } from "../devices/context.ts";
+import type { DeviceContext, OpenedDevice } from "../devices/context.ts";
 import { deviceClassOf, openDevice } from "../devices/registry.ts";
 import { removeOwnFile } from "../files.ts";
 import { type AddressRange, ramRanges } from "../firmware/e820.ts";
@@ -175,11 +176,19 @@ function addVirtio(devices: DeviceBuilder, context: DeviceContext): Slot[] {
   wanted.forEach((device, index) => {
     const slot = slots[index];
     if (slot === undefined) throw new Error(`device '${device.id}' has no slot`);
-    const created = context.core.createDevice({ ...openDevice(device, context), gsi: slot.irq });
+    const created = create(context.core, { ...openDevice(device, context), gsi: slot.irq });
     devices.named.set(device.id, created);
     devices.addSlot(created, slot);
   });
   return slots;
+}
+
+function create(core: Core, device: OpenedDevice): DeviceId {
+  try {
+    return core.createDevice(device);
+  } catch (error) {
+    throw error instanceof CoreError ? (device.explain?.(error) ?? error) : error;
+  }
 }
 
 function startVcpus(core: Core, config: Config, slots: readonly Slot[]): number {

@@ -13,6 +13,7 @@ import type {
   RunState,
 } from "../qmp/machine_control.ts";
 import type { Assembly } from "./assemble.ts";
+import { BackEndWatch } from "./back_end_watch.ts";
 import { Balloon } from "./balloon.ts";
 import { BootClock, describeBootTimes } from "./boot_times.ts";
 import { describeMemory } from "./describe_memory.ts";
@@ -35,6 +36,7 @@ export class Machine implements MachineControl {
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #watch: DeviceWatch;
+  readonly #backEnds: BackEndWatch;
   readonly #balloon: Balloon | undefined;
   readonly #bootClock: BootClock;
   #doorbell: Doorbell | undefined;
@@ -45,6 +47,7 @@ export class Machine implements MachineControl {
     this.#config = config;
     this.#log = log;
     this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
+    this.#backEnds = new BackEndWatch(assembly.core, config, assembly.devices, log);
     this.#balloon = this.#findBalloon();
     this.#bootClock = new BootClock(assembly.core.clockNow(), processStartedNs);
   }
@@ -229,6 +232,7 @@ export class Machine implements MachineControl {
           break;
         case "device":
           this.#watch.report();
+          this.#backEnds.report();
           this.#balloon?.onNews();
           break;
         case "bootMark":

@@ -27,6 +27,7 @@ import { parseKeys, parseVariant } from "./parse.ts";
 import type { Use } from "./tokenise.ts";
 import { completeTopology } from "./topology.ts";
 import { readValue } from "./values.ts";
+import { takeBackEnds } from "./vhost_user.ts";
 
 /** All values of an option, over all its uses. */
 export type Values = (name: string) => readonly string[];
@@ -113,6 +114,8 @@ function resolveDevice(device: DeviceValues, taken: Taken, cpuCount: number): De
       return { ...device, id, mac: device.mac?.toLowerCase() ?? nextMacAddress(taken.macs) };
     case "virtio-rng-device":
     case "virtio-balloon-device":
+    case "vhost-user-blk-device":
+    case "vhost-user-fs-device":
       return { ...device, id };
   }
 }
@@ -166,6 +169,9 @@ export function buildConfig(uses: readonly Use[]): Config {
   );
   checkUnique("objects", objects);
   const machine = buildMachine(values);
+  const netdevs = values("netdev").map(buildNetdev);
+  const devices = buildDevices(values, cpu.count);
+  const consoles = buildConsoles(values, chardevs);
   const config: Config = {
     machine,
     cpu,
@@ -180,13 +186,14 @@ export function buildConfig(uses: readonly Use[]): Config {
     }),
     boot: buildBoot(values),
     drives: values("drive").map(buildDrive),
-    netdevs: values("netdev").map(buildNetdev),
-    devices: buildDevices(values, cpu.count),
+    netdevs,
+    devices,
     iothreads: objects.flatMap(({ type, id }) => (type === "iothread" ? [{ id }] : [])),
     randomSources: objects.flatMap((object) =>
       object.type === "rng-random" ? [{ id: object.id, filename: object.filename }] : [],
     ),
-    ...buildConsoles(values, chardevs),
+    ...consoles,
+    ...takeBackEnds(consoles, devices, netdevs),
     process: buildProcess(values, uses),
     ignored: uses
       .filter((use) => use.option.shape === "ignored")

@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import { serialChardevId } from "./consoles.ts";
 import { checkDevices } from "./device_checks.ts";
 import { checkDescriptors } from "./netdevs.ts";
+import { checkSharedMemory } from "./vhost_user.ts";
 
 const maxIothreads = 8;
 
@@ -74,6 +75,7 @@ function checkSockets(config: Config): void {
   const paths = new Set<string>();
   const listed = [
     ...config.qmp.flatMap((end) => (end.transport === "unix" ? [end.path] : [])),
+    ...config.backEnds.map(({ path }) => path),
     ...config.chardevs.flatMap((dev) => (dev.backend === "socket" && dev.path ? [dev.path] : [])),
   ];
   for (const path of listed) {
@@ -98,6 +100,7 @@ export function checkConfig(config: Config): void {
   checkDrives(config);
   checkDescriptors(config.netdevs);
   checkDevices(config);
+  checkSharedMemory(config);
   // Without a processor (accel=test) there is nobody to run a kernel.
   const runsKernel = config.machine.type === "microvm" && config.machine.accel === "kvm";
   if (runsKernel && config.boot.kernelPath === undefined) {

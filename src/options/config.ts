@@ -7,6 +7,7 @@ import type { objectVariants } from "./declarations/objects.ts";
 import type { NetdevConfig } from "./netdevs.ts";
 import type { VariantValues } from "./schema.ts";
 import type { CpuTopology } from "./topology.ts";
+import type { BackEndConfig } from "./vhost_user.ts";
 
 export interface MachineConfig {
   readonly type: "microvm" | "none";
@@ -100,14 +101,17 @@ export type ChardevConfig = VariantValues<typeof chardevVariants, "backend">;
 
 export type SerialValue = VariantValues<typeof serialVariants, "backend">;
 
-type Resolved<T> = T extends { readonly id: unknown }
-  ? Omit<T, "id" | "numQueues" | "mac"> & { readonly id: string } & (T extends {
-        readonly numQueues: unknown;
-      }
-        ? { readonly numQueues: number }
-        : unknown) &
-      (T extends { readonly mac: unknown } ? { readonly mac: string } : unknown)
-  : T;
+type Resolved<T> = T extends { readonly driver: "vhost-user-blk-device" }
+  ? // Without a number of queues its back end has a say in it.
+    Omit<T, "id"> & { readonly id: string }
+  : T extends { readonly id: unknown }
+    ? Omit<T, "id" | "numQueues" | "mac"> & { readonly id: string } & (T extends {
+          readonly numQueues: unknown;
+        }
+          ? { readonly numQueues: number }
+          : unknown) &
+        (T extends { readonly mac: unknown } ? { readonly mac: string } : unknown)
+    : T;
 
 /** What readVariant gives for a device before its id and queue count are filled in. */
 export type DeviceValues = VariantValues<typeof deviceVariants, "driver">;
@@ -149,7 +153,9 @@ export interface Config {
   readonly devices: readonly DeviceConfig[];
   readonly iothreads: readonly IothreadConfig[];
   readonly randomSources: readonly RandomSourceConfig[];
-  /** Also the one that a plain -serial makes; without those that -mon took. */
+  /** Sockets of processes that serve devices. */
+  readonly backEnds: readonly BackEndConfig[];
+  /** Also the one that a plain -serial makes; without `backEnds` and those that -mon took. */
   readonly chardevs: readonly ChardevConfig[];
   /** The serial port's chardev. */
   readonly serial: { readonly chardev: string } | undefined;

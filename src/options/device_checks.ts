@@ -134,6 +134,8 @@ export function checkDevices(config: Config): void {
         checkRng(config, device);
         break;
       case "virtio-balloon-device":
+      case "vhost-user-blk-device":
+      case "vhost-user-fs-device":
         break;
     }
   }

@@ -9,19 +9,31 @@ export type TapSource =
   | { readonly kind: "interface"; readonly name: string }
   | { readonly kind: "descriptors"; readonly fds: readonly number[] };
 
-export interface NetdevConfig {
+export interface TapNetdev {
   readonly id: string;
   /** Pairs of queues. */
   readonly queues: number;
   readonly tap: TapSource;
 }
 
+/** Frames go to another process. */
+export interface VhostUserNetdev {
+  readonly id: string;
+  readonly queues: number;
+  /** The socket to it. */
+  readonly chardev: string;
+}
+
+export type NetdevConfig = TapNetdev | VhostUserNetdev;
+
 const maxQueues = 16;
 
 /** Reads one -netdev; a name wins over descriptors, and many descriptors raise `queues`. */
 export function buildNetdev(source: string): NetdevConfig {
   const keys = parseVariant("-netdev", "type", netdevVariants, source);
-  const { id, queues, ifname } = keys;
+  const { id, queues } = keys;
+  if (keys.type === "vhost-user") return { id, queues, chardev: keys.chardev };
+  const { ifname } = keys;
   if (ifname !== undefined) return { id, queues, tap: { kind: "interface", name: ifname } };
   if (keys.fd !== undefined && keys.fds !== undefined) {
     throw new UserError(`The netdev '${id}' has both fd and fds; give one of them.`);
@@ -37,7 +49,7 @@ function descriptors(
   id: string,
   fds: readonly number[],
   queues: number,
-): Pick<NetdevConfig, "queues" | "tap"> {
+): Pick<TapNetdev, "queues" | "tap"> {
   if (fds.length > maxQueues) {
     const limit = `at most ${maxQueues} are possible`;
     throw new UserError(`The netdev '${id}' has ${fds.length} descriptors; ${limit}.`);
@@ -49,11 +61,16 @@ function descriptors(
   return { queues: fds.length, tap: { kind: "descriptors", fds } };
 }
 
+function descriptorsOf(netdev: NetdevConfig): readonly number[] {
+  return "tap" in netdev && netdev.tap.kind === "descriptors" ? netdev.tap.fds : [];
+}
+
 /** Refuses a descriptor that is given twice, which would make two readers of one queue. */
 export function checkDescriptors(netdevs: readonly NetdevConfig[]): void {
   const users = new Map<number, string>();
-  for (const { id, tap } of netdevs) {
-    for (const fd of tap.kind === "descriptors" ? tap.fds : []) {
+  for (const netdev of netdevs) {
+    const { id } = netdev;
+    for (const fd of descriptorsOf(netdev)) {
       const other = users.get(fd);
       if (other !== undefined) {
         const where = other === id ? `twice by the netdev '${id}'` : `by '${other}' and '${id}'`;

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { CONSTANTS, ModelKind, StatePart } from "../../src/core/abi.gen.ts";
 import type { Core, DeviceId } from "../../src/core/core.ts";
 import { pauseDevices, restoreState, saveState, unpauseDevices } from "../../src/core/snapshot.ts";
-import { macBytes } from "../../src/devices/virtio/net.ts";
+import { macBytes } from "../../src/devices/mac_bytes.ts";
 import { BALLOON_QUEUE, BalloonBench } from "../support/balloon_bench.ts";
 import { BlkDriver } from "../support/blk_driver.ts";
 import { BusMachine } from "../support/bus_machine.ts";

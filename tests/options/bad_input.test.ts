@@ -6,9 +6,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { refusalOf, words } from "./run.ts";
 
-const tables = ["bad_input.txt", "bad_memory_input.txt", "bad_network_input.txt"].map((name) =>
-  readFileSync(join(import.meta.dir, name), "utf8").trimEnd(),
-);
+const files = [
+  "bad_input.txt",
+  "bad_memory_input.txt",
+  "bad_network_input.txt",
+  "bad_vhost_user_input.txt",
+];
+const tables = files.map((name) => readFileSync(join(import.meta.dir, name), "utf8").trimEnd());
 const lines = tables.join("\n").split("\n");
 const rows = lines
   .filter((line) => !line.startsWith("  "))

@@ -44,6 +44,7 @@ test("a kernel alone gives a microvm with every default", () => {
     boot: { kernelPath: "vmlinux", initrdPath: undefined, commandLine: "" },
     drives: [],
     netdevs: [],
+    backEnds: [],
     devices: [],
     iothreads: [],
     randomSources: [],

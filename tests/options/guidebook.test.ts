@@ -10,6 +10,7 @@ function shellWords(line: string): string[] {
   return [...found].map((match) => match[1] ?? match[2] ?? "");
 }
 
+const shared = "-machine mem-share=on -chardev socket,id=c,path=/s";
 const drive = "-drive id=rootfs,file=/img";
 const random = "-object rng-random,id=objrng0,filename=/dev/urandom";
 const append = "console=ttyS0 rebook=k panic=1 pci=off tsc=reliable ipv6.disable=1";
@@ -63,20 +64,22 @@ const understood = [
   "-netdev tap,id=net0,fds=20:21,queues=2 -device virtio-net-device,netdev=net0,mq=on",
   "-netdev tap,id=n,ifname=tap0 -device virtio-net-device,id=x,netdev=n,mac=52:54:00:00:00:01",
   "-object iothread,id=io1 -netdev tap,id=n,fd=3 -device virtio-net-device,netdev=n,iothread=io1",
+  `${shared} -device vhost-user-blk-device,id=blk1,chardev=c,num-queues=4,queue-size=256`,
+  `${shared} -netdev vhost-user,id=n,chardev=c -device virtio-net-device,id=net0,netdev=n`,
+  `${shared} -netdev vhost-user,id=n,chardev=c,queues=4 -device virtio-net-device,netdev=n,mq=on`,
+  `${shared},server,nowait -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
+  `${shared} -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
 ];
 
 const later = [
   "-global pcie-root-port.fast-unplug=1",
   "-smbios type=1,manufacturer=m,product=p,uuid=u",
-  "-chardev socket,id=c,path=/s -device vhost-user-blk-device,id=blk1,chardev=c,num-queues=4",
   "-netdev tap,id=net0,ifname=tap0,vhost=on,vhostfd=3",
-  "-netdev vhost-user,id=net0,chardev=c",
   "-device virtio-serial-device,id=virtio-serial0",
   "-device virtio-serial-device",
   "-device virtconsole,id=console_id,chardev=virtioconsole1,nr=0",
   "-device virtserialport,id=port_id,chardev=virtioserialport1,nr=0",
   "-device vhost-vsock-device,id=vsock,guest-cid=3",
-  "-device vhost-user-fs-device,id=fs,chardev=c,tag=myfs",
   "-vnc 0.0.0.0:0,tls-creds=vnc-tls-creds0,sasl=on,sasl-authz=authz0",
   "-trace events=/events",
   "-incoming file:path/to/template",

@@ -11,11 +11,13 @@ import {
 import { constantValue } from "../../scripts/seccomp/constants.ts";
 import {
   type Condition,
+  type ProfileKey,
   type Rule,
   readProfile,
   type ThreadKind,
 } from "../../scripts/seccomp/profile.ts";
 import { type SeccompArchitecture, systemCallNumber } from "../../scripts/seccomp/system_calls.ts";
+import type { FilterScope } from "../../src/host/seccomp.ts";
 
 export interface SystemCall {
   readonly auditArchitecture: number;
@@ -99,8 +101,13 @@ export function decisionAskedFor(rule: Rule): Decision {
 }
 
 /** Decides calls by name for one filter. */
-export async function decider(kind: ThreadKind, architecture: SeccompArchitecture) {
-  const rules = await readProfile({ architecture, kind, variant: "static" });
+export async function decider(
+  kind: ThreadKind,
+  architecture: SeccompArchitecture,
+  scope: FilterScope = "alone",
+) {
+  const key: ProfileKey = { architecture, kind, variant: "static" };
+  const rules = await readProfile(scope === "alone" ? key : { ...key, backEnds: true });
   const program = assemble(rules, architecture);
   return (name: string, ...values: (string | number)[]) =>
     decide(program, {

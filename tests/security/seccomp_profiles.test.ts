@@ -7,10 +7,9 @@ import { constantValue } from "../../scripts/seccomp/constants.ts";
 import {
   ARCHITECTURES,
   allowedCount,
-  type ProfileKey,
+  everyProfile,
+  profileName,
   readProfile,
-  THREAD_KINDS,
-  VARIANTS,
 } from "../../scripts/seccomp/profile.ts";
 import { SYSTEM_CALL_NAMES, systemCallNumber } from "../../scripts/seccomp/system_calls.ts";
 import { filterPrograms } from "../../src/host/seccomp.ts";
@@ -22,9 +21,7 @@ import {
   processorName,
 } from "./seccomp_interpreter.ts";
 
-const everyProfile: ProfileKey[] = ARCHITECTURES.flatMap((architecture) =>
-  VARIANTS.flatMap((variant) => THREAD_KINDS.map((kind) => ({ architecture, variant, kind }))),
-);
+const profiles = everyProfile().map((key) => ({ ...key, name: profileName(key) }));
 
 test("the generated file is what the profiles say", async () => {
   await checkSeccomp();
@@ -36,7 +33,7 @@ test("the program of this processor is the compiled one", async () => {
   expect(filterPrograms().vcpu).toEqual(encodeProgram(assemble(rules, architecture)));
 });
 
-test.each(everyProfile)("$architecture $kind ($variant) does what each rule says", async (key) => {
+test.each(profiles)("$architecture $name ($variant) does what each rule says", async (key) => {
   const rules = await readProfile(key);
   const program = assemble(rules, key.architecture);
   const decisions = rules.map((rule) =>
@@ -49,7 +46,7 @@ test.each(everyProfile)("$architecture $kind ($variant) does what each rule says
   expect(decisions).toEqual(rules.map(decisionAskedFor));
 });
 
-test.each(everyProfile)("$architecture $kind ($variant) traps every other number", async (key) => {
+test.each(profiles)("$architecture $name ($variant) traps every other number", async (key) => {
   const rules = await readProfile(key);
   const program = assemble(rules, key.architecture);
   const known = new Set(rules.map((rule) => rule.number));
@@ -59,7 +56,7 @@ test.each(everyProfile)("$architecture $kind ($variant) traps every other number
   expect(new Set(decisions)).toEqual(new Set(["trap"]));
 });
 
-test.each(everyProfile)("$architecture $kind ($variant) knows only its own calls", async (key) => {
+test.each(profiles)("$architecture $name ($variant) knows only its own calls", async (key) => {
   const rules = await readProfile(key);
   const program = assemble(rules, key.architecture);
   const write = systemCallNumber("write", key.architecture) ?? Number.NaN;
@@ -70,14 +67,15 @@ test.each(everyProfile)("$architecture $kind ($variant) knows only its own calls
   expect(decide(program, { auditArchitecture: native, number: write + 0x4000_0000 })).toBe("trap");
 });
 
-const shipped = everyProfile.filter(({ variant }) => variant === "static");
+const shipped = profiles.filter(({ variant }) => variant === "static");
+const alone = shipped.filter(({ backEnds }) => backEnds === undefined);
 
-test.each(shipped)("$architecture $kind allows few enough calls", async (key) => {
+test.each(alone)("$architecture $kind allows few enough calls", async (key) => {
   const count = allowedCount(await readProfile(key));
   expect(count).toBeLessThanOrEqual(CALL_COUNT_TARGET[key.kind]);
 });
 
-test.each(shipped)("every unusual rule of $architecture $kind has its reason", async (key) => {
+test.each(shipped)("every unusual rule of $architecture $name has its reason", async (key) => {
   const rules = await readProfile(key);
   const usual = ["write", "read", "futex", "rt_sigreturn", "exit", "ioctl", "epoll_pwait"];
   const unexplained = rules.filter(({ reason }) => reason === undefined).map((r) => r.syscall);
@@ -155,6 +153,18 @@ test("whatever the core's threads may do, the process may", async () => {
       ...(await readProfile({ ...key, kind: "iothread" })),
     ];
     expect(whole).toEqual(expect.arrayContaining(parts));
+  }
+});
+
+test("only a machine with back ends makes sockets, and only unix ones", async () => {
+  for (const kind of ["main", "iothread"] as const) {
+    const usual = await decider(kind, "x86_64");
+    const call = await decider(kind, "x86_64", "with back ends");
+    expect(usual("socket", "AF_UNIX")).toBe("trap");
+    expect(call("socket", "AF_UNIX")).toBe("allow");
+    expect(call("socket", 2)).toBe("trap");
+    expect(call("connect")).toBe("allow");
+    expect(call("bind")).toBe("trap");
   }
 });
 

@@ -2,8 +2,10 @@
 // test attaches. Disposing of it ends its threads.
 
 import "./core_library.ts";
+import { closeSync } from "node:fs";
 import { Space } from "../../src/core/abi.gen.ts";
 import { Core, type DeviceId, type Window } from "../../src/core/core.ts";
+import { createMemoryFile } from "../../src/core/host_calls.ts";
 import { GuestRam } from "./guest_ram.ts";
 
 const MIB = 2 ** 20;
@@ -33,14 +35,20 @@ export class BusMachine implements DeviceHost, Disposable {
   readonly #closers: (() => void)[] = [];
   #nextMmio = MMIO_START;
 
-  constructor() {
-    this.addMemory(0, LOW_SIZE);
-    this.addMemory(HIGH_START, HIGH_SIZE);
+  /** Memory that is `shared` can be mapped by another process. */
+  constructor(memory: "private" | "shared" = "private") {
+    this.addMemory(0, LOW_SIZE, memory);
+    this.addMemory(HIGH_START, HIGH_SIZE, memory);
     this.ram = new GuestRam(this.core, { start: 0x1000, end: LOW_SIZE - 0x1000 });
   }
 
-  addMemory(guestAddress: number, size: number): void {
-    this.core.addMemory({ guestAddress, size, dump: 0 });
+  addMemory(guestAddress: number, size: number, memory: "private" | "shared" = "private"): void {
+    const place = { guestAddress, size, dump: 0 };
+    if (memory === "shared") {
+      const fd = createMemoryFile(this.core, size);
+      this.onClose(() => closeSync(fd));
+      this.core.addMemory({ ...place, fd, shared: 1 });
+    } else this.core.addMemory(place);
   }
 
   addMmioWindow(device: DeviceId, size: number): number {

@@ -3,7 +3,8 @@
 import { ModelKind, NetParamsLayout } from "../../src/core/abi.gen.ts";
 import type { NewDevice } from "../../src/core/core.ts";
 import { encode, type StructValue } from "../../src/core/struct.ts";
-import { descriptorBytes, macBytes } from "../../src/devices/virtio/net.ts";
+import { macBytes } from "../../src/devices/mac_bytes.ts";
+import { descriptorBytes } from "../../src/devices/virtio/net.ts";
 import type { GuestBuffer } from "./guest_ram.ts";
 import { until } from "./until.ts";
 import { VirtioDriver } from "./virtio_driver.ts";

@@ -43,6 +43,27 @@ pub fn device_info(core: *Core, id: u32, out: *types.DeviceInfo) callconv(.c) St
     return .ok;
 }
 
+/// How things stand between a vhost-user device and its back end.
+pub fn device_back_end(core: *Core, id: u32, out: *types.BackEndInfo) callconv(.c) Status {
+    const device = core.devices.get(id) catch |err| return errors.statusOf(err);
+    switch (device.model) {
+        .virtio_mmio => |*transport| switch (transport.body) {
+            .vhost_user => |*held| {
+                const report = held.link.state();
+                out.* = .{
+                    .is_up = @intFromBool(report.is_up),
+                    .cause = report.cause,
+                    .errno = report.errno,
+                    .loss_count = report.loss_count,
+                };
+                return .ok;
+            },
+            else => return .invalid,
+        },
+        else => return .invalid,
+    }
+}
+
 /// Asks a balloon's guest to give up so many pages altogether.
 pub fn device_set_balloon(core: *Core, id: u32, page_count: u32) callconv(.c) Status {
     const model = balloonAt(core, id) catch |err| return errors.statusOf(err);

@@ -24,6 +24,7 @@ pub const ModelKind = enum(u32) {
     virtio_balloon = 7,
     virtio_net = 8,
     vhost_vsock = 9,
+    vhost_user = 10,
 };
 
 pub const Model = union(enum) {
@@ -56,6 +57,7 @@ pub const Device = struct {
                 .balloon => .virtio_balloon,
                 .net => .virtio_net,
                 .vsock => .vhost_vsock,
+                .vhost_user => .vhost_user,
             },
         };
     }

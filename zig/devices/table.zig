@@ -206,6 +206,7 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .virtio_balloon => try initVirtio(core, device, .balloon, params),
         .virtio_net => try initVirtio(core, device, .net, params),
         .vhost_vsock => try initVirtio(core, device, .vsock, params),
+        .vhost_user => try initVirtio(core, device, .vhost_user, params),
     }
 }
 

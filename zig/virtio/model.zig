@@ -5,6 +5,7 @@ const balloon = @import("../devices/virtio/balloon.zig");
 const blk = @import("../devices/virtio/blk.zig");
 const rng = @import("../devices/virtio/rng.zig");
 const net = @import("../devices/virtio/net.zig");
+const vhost_user = @import("../devices/virtio/vhost_user.zig");
 const vsock = @import("../devices/virtio/vsock.zig");
 const Device = @import("device.zig").Device;
 const Ring = @import("served.zig").Ring;
@@ -26,6 +27,7 @@ pub const Model = union(enum) {
     balloon: *balloon.Balloon,
     net: *net.Net,
     vsock: *vsock.Vsock,
+    vhost_user: *vhost_user.VhostUser,
 
     pub fn identity(self: Model) Identity {
         return switch (self) {
@@ -36,6 +38,8 @@ pub const Model = union(enum) {
     /// The device that carries the model; called once, before anything else.
     pub fn attach(self: Model, device: *Device) void {
         switch (self) {
+            // Something goes on there before there is a device.
+            .vhost_user => |model| model.attach(device),
             inline else => |model| model.device = device,
         }
     }

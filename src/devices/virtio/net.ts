@@ -7,13 +7,16 @@ import { encode } from "../../core/struct.ts";
 import { UserError } from "../../errors.ts";
 import type { DeviceConfig } from "../../options/config.ts";
 import type { DeviceContext } from "../context.ts";
+import { macBytes } from "../mac_bytes.ts";
 
 export type NetConfig = Extract<DeviceConfig, { driver: "virtio-net-device" }>;
 
 /** Opens the tap and describes the device on it. */
 export function openNet(config: NetConfig, context: DeviceContext): NewDevice {
   const netdev = context.config.netdevs.find(({ id }) => id === config.netdev);
-  if (netdev === undefined) throw new UserError(`Netdev '${config.netdev}' does not exist.`);
+  if (netdev === undefined || !("tap" in netdev)) {
+    throw new UserError(`Netdev '${config.netdev}' is no tap.`);
+  }
   const pairCount = config.mq ? netdev.queues : 1;
   const tap = context.keep(openTap(context.core, netdev, pairCount));
   const details = encode(NetParamsLayout, {
@@ -38,9 +41,4 @@ export function descriptorBytes(fds: readonly number[]): Uint8Array {
     view.setInt32(4 * index, fd, true);
   });
   return bytes;
-}
-
-/** The six bytes of a MAC address as text. */
-export function macBytes(address: string): Uint8Array {
-  return Uint8Array.from(address.split(":"), (byte) => Number.parseInt(byte, 16));
 }

@@ -113,7 +113,6 @@ export const netdevVariants = {
   "vhost-user": {
     help: "a data path in another process",
     keys: { ...netdevKeys, chardev: { type: id, help: "socket to it", required: true } },
-    supported: false,
   },
 } as const satisfies Variants;
 

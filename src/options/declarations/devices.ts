@@ -130,7 +130,7 @@ const touchKeys = {
 export const deviceVariants = {
   "virtio-blk-device": { help: "disk", keys: blockKeys },
   "virtio-blk-pci": { help: "disk", keys: onPci(blockKeys), supported },
-  "vhost-user-blk-device": { help: "disk of another process", keys: vhostUserBlockKeys, supported },
+  "vhost-user-blk-device": { help: "disk of another process", keys: vhostUserBlockKeys },
   "vhost-user-blk-pci": { help: "same, PCI", keys: onPci(vhostUserBlockKeys), supported },
   "virtio-net-device": { help: "network card", keys: netKeys },
   "virtio-net-pci": { help: "network card", keys: onPci(netKeys), supported },
@@ -144,7 +144,7 @@ export const deviceVariants = {
   "virtio-balloon-pci": { help: "memory balloon", keys: onPci(balloonKeys), supported },
   "virtio-rng-device": { help: "random numbers", keys: rngKeys },
   "virtio-rng-pci": { help: "random numbers", keys: onPci(rngKeys), supported },
-  "vhost-user-fs-device": { help: "shared folder", keys: fsKeys, supported },
+  "vhost-user-fs-device": { help: "shared folder", keys: fsKeys },
   "vhost-user-fs-pci": { help: "shared folder", keys: onPci(fsKeys), supported },
   "virtio-mem-device": { help: "pluggable memory", keys: memKeys, supported },
   "virtio-mem-pci": { help: "pluggable memory", keys: onPci(memKeys), supported },

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { CONSTANTS } from "../../../src/core/abi.gen.ts";
-import { macBytes } from "../../../src/devices/virtio/net.ts";
+import { macBytes } from "../../../src/devices/mac_bytes.ts";
 import { NetBench } from "../../support/net_bench.ts";
 import {
   frameTo,

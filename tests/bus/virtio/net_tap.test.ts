@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { openTap, type Tap } from "../../../src/backends/tap.ts";
 import { CONSTANTS } from "../../../src/core/abi.gen.ts";
-import type { NetdevConfig, TapSource } from "../../../src/options/netdevs.ts";
+import type { TapNetdev, TapSource } from "../../../src/options/netdevs.ts";
 import { BusMachine } from "../../support/bus_machine.ts";
 import type { FrameSocket } from "../../support/datagrams.ts";
 import { MmioTransport } from "../../support/mmio_transport.ts";
@@ -27,7 +27,7 @@ const IPV4 = 0x0800;
 const BUFFER_SIZE = 1530;
 const withTap = describe.skipIf(whyNoNetwork() !== undefined);
 
-function named(queues: number, name = NAME): NetdevConfig {
+function named(queues: number, name = NAME): TapNetdev {
   return { id: "n", queues, tap: { kind: "interface", name } };
 }
 
@@ -127,7 +127,7 @@ withTap("on a tap", () => {
 });
 
 withTap("refuses", () => {
-  const refusal = (source: NetdevConfig, existing?: NetdevConfig): string => {
+  const refusal = (source: TapNetdev, existing?: TapNetdev): string => {
     using machine = new BusMachine();
     if (existing !== undefined) {
       const tap = openTap(machine.core, existing, existing.queues);
@@ -142,7 +142,7 @@ withTap("refuses", () => {
   };
   const who = `The interface '${NAME}' of netdev 'n'`;
 
-  test.each<[string, string, NetdevConfig, NetdevConfig | undefined]>([
+  test.each<[string, string, TapNetdev, TapNetdev | undefined]>([
     [
       "what is no tap",
       "The interface 'lo' of netdev 'n' is not a tap; make one: ip tuntap add NAME mode tap.",
@@ -179,7 +179,7 @@ withTap("refuses", () => {
 
   test("a descriptor of something else", () => {
     const fd = openSync("/dev/null", "r+");
-    const source: NetdevConfig = { id: "n", queues: 1, tap: { kind: "descriptors", fds: [fd] } };
+    const source: TapNetdev = { id: "n", queues: 1, tap: { kind: "descriptors", fds: [fd] } };
     expect(refusal(source)).toBe(
       `The descriptor ${fd} of netdev 'n' is not a tap; give the number of an opened tap queue.`,
     );

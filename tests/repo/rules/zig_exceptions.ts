@@ -12,6 +12,8 @@ export const ERASED_POINTERS: Exceptions = {
   "zig/devices/virtio/blk.zig": "called back by the loop",
   "zig/devices/virtio/net.zig": "called back by the loop",
   "zig/devices/virtio/rng.zig": "called back by the loop",
+  "zig/devices/virtio/vhost_user.zig": "called back by its link",
+  "zig/vhost_user/link.zig": "called back by the loop, and calls the device back",
   "zig/virtio/device.zig": "called back by the loop",
   "zig/virtio/served.zig": "called back by the loop",
   "zig/virtio/vhost.zig": "called back by the loop",

@@ -10,9 +10,10 @@ const balloon = @import("balloon.zig");
 const blk = @import("blk.zig");
 const net = @import("net.zig");
 const rng = @import("rng.zig");
+const vhost_user = @import("vhost_user.zig");
 const vsock = @import("vsock.zig");
 
-pub const Kind = enum { blk, rng, balloon, net, vsock };
+pub const Kind = enum { blk, rng, balloon, net, vsock, vhost_user };
 
 pub const Body = union(Kind) {
     blk: blk.Block,
@@ -20,6 +21,7 @@ pub const Body = union(Kind) {
     balloon: balloon.Balloon,
     net: net.Net,
     vsock: vsock.Vsock,
+    vhost_user: vhost_user.VhostUser,
 
     pub const Options = struct {
         kind: Kind,
@@ -60,6 +62,11 @@ pub const Body = union(Kind) {
                 const params = try paramsOf(vsock.Params, options.details);
                 try self.vsock.init(params, options.loop, failure);
             },
+            .vhost_user => {
+                self.* = .{ .vhost_user = undefined };
+                const params = try paramsOf(vhost_user.Params, options.details);
+                try self.vhost_user.init(params, options.loop, failure);
+            },
         }
     }
 
@@ -83,6 +90,8 @@ pub const Body = union(Kind) {
                 .count = held.error_count,
                 .last_errno = held.last_errno,
             },
+            // What fails there, its back end tells.
+            .vhost_user => .{ .count = 0, .last_errno = 0 },
         };
     }
 
@@ -94,6 +103,7 @@ pub const Body = union(Kind) {
             .balloon => |*held| .{ .balloon = held },
             .net => |*net_model| .{ .net = net_model },
             .vsock => |*held| .{ .vsock = held },
+            .vhost_user => |*held| .{ .vhost_user = held },
         };
     }
 };
