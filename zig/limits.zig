@@ -58,6 +58,8 @@ pub const uring_entry_count = 256;
 pub const chardev_buffer_size = 16 * 1024;
 /// Bytes of input that it keeps for a port that takes none.
 pub const chardev_held_size = 2 * 1024;
+/// Chains that one console port sends before others of the loop get a turn.
+pub const console_chain_count_max = 256;
 /// Bytes that a serial port keeps for a guest that does not read.
 pub const serial_receive_size = 1024;
 

@@ -38,6 +38,7 @@ test {
     _ = @import("fuzz_state.zig");
     _ = @import("devices/virtio/blk_test.zig");
     _ = @import("devices/virtio/balloon.zig");
+    _ = @import("devices/virtio/console_config.zig");
     _ = @import("devices/virtio/net_test.zig");
     _ = @import("block/throttle.zig");
     _ = @import("vhost_user/memory_table.zig");

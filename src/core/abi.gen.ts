@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 7939594108113528;
+export const ABI_HASH = 8553181259408627;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -20,6 +20,7 @@ export const CONSTANTS = {
   balloonReporting: 2,
   balloonPageSize: 4096,
   vhostUserExactQueues: 1,
+  consoleNameSizeMax: 64,
   netPairCountMax: 16,
   netOffload: 1,
   netUfo: 2,
@@ -272,6 +273,7 @@ export const ModelKind = {
   virtioNet: 8,
   vhostVsock: 9,
   vhostUser: 10,
+  virtioConsole: 11,
 } as const;
 export type ModelKind = (typeof ModelKind)[keyof typeof ModelKind];
 
@@ -704,6 +706,26 @@ export const VhostUserParamsLayout = {
     address: { offset: 20, kind: "bytes", length: 110 },
     mac: { offset: 130, kind: "bytes", length: 6 },
     tag: { offset: 136, kind: "bytes", length: 36 },
+  },
+} as const;
+
+export const ConsoleParamsLayout = {
+  size: 2488,
+  fields: {
+    portLimit: { offset: 0, kind: "u32" },
+    portCount: { offset: 4, kind: "u32" },
+    ports: { offset: 8, kind: "bytes", length: 2480 },
+  },
+} as const;
+
+export const ConsolePortParamsLayout = {
+  size: 80,
+  fields: {
+    chardev: { offset: 0, kind: "u32" },
+    number: { offset: 4, kind: "u32" },
+    console: { offset: 8, kind: "u32" },
+    nameSize: { offset: 12, kind: "u32" },
+    name: { offset: 16, kind: "bytes", length: 64 },
   },
 } as const;
 

@@ -1,11 +1,12 @@
 // Every device driver of the program: which slots it may take and how it is made. A new driver is
 // its own file and a line here.
 
-import type { DeviceConfig } from "../options/config.ts";
+import type { BoardDevice } from "../options/serial_ports.ts";
 import { isServedElsewhere } from "../options/vhost_user.ts";
 import type { DeviceClass, DeviceContext, OpenedDevice } from "./context.ts";
 import { describeBalloon } from "./virtio/balloon.ts";
 import { openBlk } from "./virtio/blk.ts";
+import { describeConsole } from "./virtio/console.ts";
 import { openNet } from "./virtio/net.ts";
 import { openRng } from "./virtio/rng.ts";
 import {
@@ -14,22 +15,23 @@ import {
   describeVhostUserNet,
 } from "./virtio/vhost_user.ts";
 
-const CLASSES: Readonly<Record<DeviceConfig["driver"], DeviceClass>> = {
+const CLASSES: Readonly<Record<BoardDevice["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
   "virtio-net-device": "network",
   "virtio-rng-device": "other",
   "virtio-balloon-device": "other",
   "vhost-user-blk-device": "block",
   "vhost-user-fs-device": "other",
+  "virtio-serial-device": "other",
 };
 
 /** Which slots of a board this driver may take. */
-export function deviceClassOf(driver: DeviceConfig["driver"]): DeviceClass {
+export function deviceClassOf(driver: BoardDevice["driver"]): DeviceClass {
   return CLASSES[driver];
 }
 
 /** Opens what the device needs on the host and describes it to the core, but for its place. */
-export function openDevice(device: DeviceConfig, context: DeviceContext): OpenedDevice {
+export function openDevice(device: BoardDevice, context: DeviceContext): OpenedDevice {
   switch (device.driver) {
     case "virtio-blk-device":
       return openBlk(device, context);
@@ -37,6 +39,8 @@ export function openDevice(device: DeviceConfig, context: DeviceContext): Opened
       return openRng(device, context);
     case "virtio-balloon-device":
       return describeBalloon(device);
+    case "virtio-serial-device":
+      return describeConsole(device, context);
     case "virtio-net-device":
       return isServedElsewhere(device, context.config)
         ? describeVhostUserNet(device, context)

@@ -13,6 +13,7 @@ import { deviceClassOf, openDevice } from "../devices/registry.ts";
 import { removeOwnFile } from "../files.ts";
 import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
+import { boardDevices } from "../options/serial_ports.ts";
 import * as microvm from "./boards/microvm.ts";
 import { loadKernel } from "./boot.ts";
 import { addGuestMemory } from "./memory.ts";
@@ -169,7 +170,7 @@ function addPlatform(
 }
 
 function addVirtio(devices: DeviceBuilder, context: DeviceContext): Slot[] {
-  const wanted = context.config.devices;
+  const wanted = boardDevices(context.config.devices);
   const slots = planSlots(
     wanted.map(({ id, driver }) => ({ id, deviceClass: deviceClassOf(driver) })),
   );

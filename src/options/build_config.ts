@@ -24,6 +24,7 @@ import { buildMemory, isMemoryBackend } from "./memory.ts";
 import { buildNetdev } from "./netdevs.ts";
 import { findOption } from "./options.ts";
 import { parseKeys, parseVariant } from "./parse.ts";
+import { isSerialPort, nextPortNumber } from "./serial_ports.ts";
 import type { Use } from "./tokenise.ts";
 import { completeTopology } from "./topology.ts";
 import { readValue } from "./values.ts";
@@ -93,11 +94,12 @@ function buildDrive(source: string): DriveConfig {
 interface Taken {
   readonly ids: Set<string>;
   readonly macs: Set<string>;
+  readonly portNumbers: Set<number>;
 }
 
 /**
  * Fills in what a device may leave out: its id ("<driver>N", the lowest N that is free), one queue
- * a processor, the next MAC address.
+ * a processor, the next MAC address, the next number of a port.
  */
 function resolveDevice(device: DeviceValues, taken: Taken, cpuCount: number): DeviceConfig {
   let index = 0;
@@ -112,10 +114,18 @@ function resolveDevice(device: DeviceValues, taken: Taken, cpuCount: number): De
       };
     case "virtio-net-device":
       return { ...device, id, mac: device.mac?.toLowerCase() ?? nextMacAddress(taken.macs) };
+    case "virtconsole":
+    case "virtserialport":
+      return {
+        ...device,
+        id,
+        nr: device.nr ?? nextPortNumber(device.driver, [...taken.portNumbers]),
+      };
     case "virtio-rng-device":
     case "virtio-balloon-device":
     case "vhost-user-blk-device":
     case "vhost-user-fs-device":
+    case "virtio-serial-device":
       return { ...device, id };
   }
 }
@@ -128,11 +138,13 @@ function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
   const taken: Taken = {
     ids: new Set(parsed.flatMap((device) => device.id ?? [])),
     macs: new Set(networks.flatMap((device) => device.mac?.toLowerCase() ?? [])),
+    portNumbers: new Set(parsed.flatMap((device) => ("nr" in device ? (device.nr ?? []) : []))),
   };
   return parsed.map((device) => {
     const resolved = resolveDevice(device, taken, cpuCount);
     taken.ids.add(resolved.id);
     if (resolved.driver === "virtio-net-device") taken.macs.add(resolved.mac);
+    if (isSerialPort(resolved)) taken.portNumbers.add(resolved.nr);
     return resolved;
   });
 }

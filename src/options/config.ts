@@ -105,12 +105,13 @@ type Resolved<T> = T extends { readonly driver: "vhost-user-blk-device" }
   ? // Without a number of queues its back end has a say in it.
     Omit<T, "id"> & { readonly id: string }
   : T extends { readonly id: unknown }
-    ? Omit<T, "id" | "numQueues" | "mac"> & { readonly id: string } & (T extends {
+    ? Omit<T, "id" | "numQueues" | "mac" | "nr"> & { readonly id: string } & (T extends {
           readonly numQueues: unknown;
         }
           ? { readonly numQueues: number }
           : unknown) &
-        (T extends { readonly mac: unknown } ? { readonly mac: string } : unknown)
+        (T extends { readonly mac: unknown } ? { readonly mac: string } : unknown) &
+        (T extends { readonly nr: unknown } ? { readonly nr: number } : unknown)
     : T;
 
 /** What readVariant gives for a device before its id and queue count are filled in. */

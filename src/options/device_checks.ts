@@ -5,6 +5,7 @@ import { UserError } from "../errors.ts";
 import type { Config, DeviceConfig } from "./config.ts";
 import { checkMacAddress } from "./mac_addresses.ts";
 import { bytesPerSecond } from "./random_rate.ts";
+import { checkSerialPorts, type SerialPort } from "./serial_ports.ts";
 import { didYouMean } from "./suggest.ts";
 
 type Driver = DeviceConfig["driver"];
@@ -96,6 +97,12 @@ function checkRng(config: Config, device: DeviceOf<"virtio-rng-device">): void {
   }
 }
 
+function checkPort(config: Config, { id, chardev }: SerialPort, users: BackendUsers): void {
+  const option = `-chardev pty,id=${chardev}`;
+  mustExist(`The port '${id}'`, "chardev", option, chardev, config.chardevs);
+  users.add(chardev, id);
+}
+
 function checkBalloons(devices: readonly DeviceConfig[]): void {
   const [first, second] = devices.filter(({ driver }) => driver === "virtio-balloon-device");
   if (first === undefined || second === undefined) return;
@@ -122,6 +129,8 @@ function checkBootOrder(devices: readonly DeviceConfig[]): void {
 export function checkDevices(config: Config): void {
   const driveUsers = new BackendUsers("drive");
   const netdevUsers = new BackendUsers("netdev");
+  const chardevUsers = new BackendUsers("chardev");
+  if (config.serial !== undefined) chardevUsers.add(config.serial.chardev, "the serial port");
   for (const device of config.devices) {
     switch (device.driver) {
       case "virtio-blk-device":
@@ -133,6 +142,11 @@ export function checkDevices(config: Config): void {
       case "virtio-rng-device":
         checkRng(config, device);
         break;
+      case "virtconsole":
+      case "virtserialport":
+        checkPort(config, device, chardevUsers);
+        break;
+      case "virtio-serial-device":
       case "virtio-balloon-device":
       case "vhost-user-blk-device":
       case "vhost-user-fs-device":
@@ -140,5 +154,6 @@ export function checkDevices(config: Config): void {
     }
   }
   checkBalloons(config.devices);
+  checkSerialPorts(config.devices);
   checkBootOrder(config.devices);
 }

@@ -318,3 +318,22 @@ test.each([
   const { netdevs } = configOf(`-kernel k -netdev tap,id=n,${keys}`);
   expect(netdevs as unknown).toEqual([{ id: "n", queues, tap }]);
 });
+
+test("ports get numbers: the first console 0, others the next above all that are taken", () => {
+  const chardevs = ["a", "b", "c", "d"].map((id) => `-chardev pty,id=${id}`);
+  const devices = [
+    "-device virtio-serial-device,max_ports=9",
+    "-device virtserialport,chardev=a,id=first",
+    "-device virtconsole,chardev=b",
+    "-device virtserialport,chardev=c,nr=5,name=org.example",
+    "-device virtconsole,chardev=d",
+  ];
+  const config = configOf(["-kernel k", ...chardevs, ...devices].join(" "));
+  expect(config.devices).toMatchObject([
+    { driver: "virtio-serial-device", maxPorts: 9 },
+    { driver: "virtserialport", id: "first", nr: 6 },
+    { driver: "virtconsole", id: "virtconsole0", nr: 0 },
+    { driver: "virtserialport", nr: 5, name: "org.example" },
+    { driver: "virtconsole", id: "virtconsole1", nr: 7 },
+  ]);
+});

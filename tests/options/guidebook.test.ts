@@ -12,6 +12,7 @@ function shellWords(line: string): string[] {
 
 const shared = "-machine mem-share=on -chardev socket,id=c,path=/s";
 const drive = "-drive id=rootfs,file=/img";
+const serialBus = "-device virtio-serial-device -chardev socket,path=/s,id=c,server,nowait";
 const random = "-object rng-random,id=objrng0,filename=/dev/urandom";
 const append = "console=ttyS0 rebook=k panic=1 pci=off tsc=reliable ipv6.disable=1";
 
@@ -59,6 +60,9 @@ const understood = [
   "-qmp unix:/qmp,server,nowait",
   "-overcommit mem-lock=off -uuid 1-2-3 -no-user-config -nodefaults -sandbox on -msg timestamp=on",
   "-rtc base=utc -no-shutdown -nographic -realtime mlock=off -display none -usb -boot strict=on",
+  "-device virtio-serial-device,id=virtio-serial0",
+  `${serialBus} -device virtconsole,id=console_id,chardev=c,nr=0`,
+  `${serialBus} -device virtserialport,id=port_id,chardev=c,nr=0`,
   "-netdev tap,id=net0,ifname=tap0",
   "-netdev tap,id=net0,fd=20 -device virtio-net-device,id=net0,netdev=net0",
   "-netdev tap,id=net0,fds=20:21,queues=2 -device virtio-net-device,netdev=net0,mq=on",
@@ -75,10 +79,6 @@ const later = [
   "-global pcie-root-port.fast-unplug=1",
   "-smbios type=1,manufacturer=m,product=p,uuid=u",
   "-netdev tap,id=net0,ifname=tap0,vhost=on,vhostfd=3",
-  "-device virtio-serial-device,id=virtio-serial0",
-  "-device virtio-serial-device",
-  "-device virtconsole,id=console_id,chardev=virtioconsole1,nr=0",
-  "-device virtserialport,id=port_id,chardev=virtioserialport1,nr=0",
   "-device vhost-vsock-device,id=vsock,guest-cid=3",
   "-vnc 0.0.0.0:0,tls-creds=vnc-tls-creds0,sasl=on,sasl-authz=authz0",
   "-trace events=/events",

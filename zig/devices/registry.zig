@@ -25,6 +25,7 @@ pub const ModelKind = enum(u32) {
     virtio_net = 8,
     vhost_vsock = 9,
     vhost_user = 10,
+    virtio_console = 11,
 };
 
 pub const Model = union(enum) {
@@ -55,6 +56,7 @@ pub const Device = struct {
                 .blk => .virtio_blk,
                 .rng => .virtio_rng,
                 .balloon => .virtio_balloon,
+                .console => .virtio_console,
                 .net => .virtio_net,
                 .vsock => .vhost_vsock,
                 .vhost_user => .vhost_user,

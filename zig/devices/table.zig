@@ -207,6 +207,7 @@ fn initModel(core: *Core, device: *Device, params: *const DeviceParams) errors.C
         .virtio_net => try initVirtio(core, device, .net, params),
         .vhost_vsock => try initVirtio(core, device, .vsock, params),
         .vhost_user => try initVirtio(core, device, .vhost_user, params),
+        .virtio_console => try initVirtio(core, device, .console, params),
     }
 }
 
@@ -226,6 +227,7 @@ fn initVirtio(
         .kind = kind,
         .details = details[0..params.details_size],
         .loop = loop,
+        .chardevs = core.chardevs[0..core.chardev_count],
     }, &core.failure);
     errdefer transport.body.deinit();
     try transport.mmio.init(.{

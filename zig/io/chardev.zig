@@ -31,6 +31,8 @@ pub const Frontend = struct {
     receive: *const fn (context: *anyopaque, data: []const u8) usize,
     /// Output that was full has room again.
     drained: *const fn (context: *anyopaque) void,
+    /// Somebody has come to the other side, or has left it.
+    connected: ?*const fn (context: *anyopaque) void = null,
 };
 
 const escape_key = 0x01;
@@ -130,15 +132,41 @@ pub const Chardev = struct {
     /// Queues output of the guest; with no room the oldest byte goes.
     pub fn send(self: *Chardev, data: []const u8) void {
         self.guard.lock();
-        const was_empty = self.length == 0;
-        for (data) |byte| {
-            if (self.length == self.ring.len) self.drop(1);
-            self.ring[(self.head + self.length) % self.ring.len] = byte;
-            self.length += 1;
-        }
-        if (self.length == self.ring.len) self.was_full = true;
-        self.guard.unlock();
-        if (was_empty) system.eventfdSignal(self.wake_fd);
+        defer self.guard.unlock();
+        self.put(data);
+    }
+
+    /// Queues what there is room for and returns how much: the rest waits for `drained`. While
+    /// nobody reads all is taken, and the newest bytes are kept.
+    pub fn sendSome(self: *Chardev, data: []const u8) usize {
+        self.guard.lock();
+        defer self.guard.unlock();
+        const room = if (self.has_reader) self.ring.len - self.length else data.len;
+        const count = @min(data.len, room);
+        if (count != 0) self.put(data[0..count]);
+        if (count < data.len) self.was_full = true;
+        return count;
+    }
+
+    /// Guard held.
+    fn put(self: *Chardev, data: []const u8) void {
+        const size = self.ring.len;
+        if (self.length == 0) system.eventfdSignal(self.wake_fd);
+        const kept = data[data.len -| size..];
+        if (kept.len > size - self.length) self.drop(kept.len - (size - self.length));
+        const at = (self.head + self.length) % size;
+        const first = @min(kept.len, size - at);
+        @memcpy(self.ring[at..][0..first], kept[0..first]);
+        @memcpy(self.ring[0 .. kept.len - first], kept[first..]);
+        self.length += kept.len;
+        if (self.length == size) self.was_full = true;
+    }
+
+    /// Whether somebody is on the other side, as far as can be told.
+    pub fn isConnected(self: *Chardev) bool {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return self.has_reader;
     }
 
     fn drop(self: *Chardev, count: usize) void {
@@ -181,6 +209,12 @@ pub const Chardev = struct {
         self.output_blocked = answer == .blocked;
         self.watchBoth();
         if (drained) self.tellDrained();
+        if (answer == .gone) self.tellConnected();
+    }
+
+    fn tellConnected(self: *Chardev) void {
+        const frontend = self.frontend orelse return;
+        if (frontend.connected) |tell| tell(frontend.context);
     }
 
     fn tellDrained(self: *Chardev) void {
@@ -264,6 +298,7 @@ pub const Chardev = struct {
         self.guard.unlock();
         self.openInput();
         self.flush();
+        self.tellConnected();
     }
 
     /// A connection that cannot be taken now would be reported again and again.
@@ -303,9 +338,11 @@ pub const Chardev = struct {
         system.eventfdSignal(self.wake_fd);
     }
 
+    /// Other sources of the loop get their turn between its reads.
     fn readAlwaysReady(self: *Chardev) void {
-        if (self.frontend == null) return;
-        while (!self.input_closed and !self.input_paused) self.readInput();
+        if (self.frontend == null or self.input_closed or self.input_paused) return;
+        self.readInput();
+        if (!self.input_closed and !self.input_paused) system.eventfdSignal(self.wake_fd);
     }
 
     fn readInput(self: *Chardev) void {
@@ -352,11 +389,13 @@ pub const Chardev = struct {
         self.client_fd = -1;
         self.watchListener();
         self.guard.lock();
+        const left = self.has_reader;
         self.has_reader = false;
         const drained = self.was_full;
         self.was_full = false;
         self.guard.unlock();
         if (drained) self.tellDrained();
+        if (left) self.tellConnected();
     }
 
     /// Takes Ctrl-A x and Ctrl-A Ctrl-A out of console input.

@@ -6,6 +6,7 @@ const blk = @import("../devices/virtio/blk.zig");
 const rng = @import("../devices/virtio/rng.zig");
 const net = @import("../devices/virtio/net.zig");
 const vhost_user = @import("../devices/virtio/vhost_user.zig");
+const console = @import("../devices/virtio/console.zig");
 const vsock = @import("../devices/virtio/vsock.zig");
 const Device = @import("device.zig").Device;
 const Ring = @import("served.zig").Ring;
@@ -28,6 +29,7 @@ pub const Model = union(enum) {
     net: *net.Net,
     vsock: *vsock.Vsock,
     vhost_user: *vhost_user.VhostUser,
+    console: *console.Console,
 
     pub fn identity(self: Model) Identity {
         return switch (self) {

@@ -48,13 +48,19 @@ const netKeys = {
 
 const serialBusKeys = {
   id: deviceId,
-  "max-ports": { type: integer(1, 31), help: "most ports", default: 31, aliases: ["max_ports"] },
+  "max-ports": {
+    type: integer(1, 31),
+    help: "ports the guest has room for",
+    aliases: ["max_ports"],
+  },
 } as const satisfies Keys;
 
 const portKeys = {
   id: deviceId,
   chardev,
-  nr: { type: integer(0, 30), help: "number of the port; 0 is for a console" },
+  nr: { type: integer(0, 30), help: "number of the port, default the next" },
+  // What a port's name may have in the guest: zig/devices/virtio/console_config.zig.
+  name: { type: text("NAME", 64), help: "name in the guest, default the id" },
 } as const satisfies Keys;
 
 const vsockKeys = {
@@ -134,10 +140,10 @@ export const deviceVariants = {
   "vhost-user-blk-pci": { help: "same, PCI", keys: onPci(vhostUserBlockKeys), supported },
   "virtio-net-device": { help: "network card", keys: netKeys },
   "virtio-net-pci": { help: "network card", keys: onPci(netKeys), supported },
-  "virtio-serial-device": { help: "bus of consoles and ports", keys: serialBusKeys, supported },
+  "virtio-serial-device": { help: "bus of consoles and ports", keys: serialBusKeys },
   "virtio-serial-pci": { help: "bus of consoles, PCI", keys: onPci(serialBusKeys), supported },
-  virtconsole: { help: "console port", keys: portKeys, supported },
-  virtserialport: { help: "generic port", keys: portKeys, supported },
+  virtconsole: { help: "console port", keys: portKeys },
+  virtserialport: { help: "generic port", keys: portKeys },
   "vhost-vsock-device": { help: "host and guest sockets", keys: vsockKeys, supported },
   "vhost-vsock-pci": { help: "host and guest sockets", keys: onPci(vsockKeys), supported },
   "virtio-balloon-device": { help: "memory balloon", keys: balloonKeys },

@@ -10,6 +10,7 @@ export const ERASED_POINTERS: Exceptions = {
   "zig/io/": "one loop calls sources of every type back: a source gives its own pointer",
   "zig/devices/platform/serial.zig": "called back by a character back end",
   "zig/devices/virtio/blk.zig": "called back by the loop",
+  "zig/devices/virtio/console.zig": "called back by a character back end",
   "zig/devices/virtio/net.zig": "called back by the loop",
   "zig/devices/virtio/rng.zig": "called back by the loop",
   "zig/devices/virtio/vhost_user.zig": "called back by its link",

@@ -3,17 +3,20 @@
 
 const std = @import("std");
 const errors = @import("../../errors.zig");
+const Chardev = @import("../../io/chardev.zig").Chardev;
 const Loop = @import("../../io/loop.zig").Loop;
 const Model = @import("../../virtio/model.zig").Model;
 const blk_config = @import("blk_config.zig");
 const balloon = @import("balloon.zig");
 const blk = @import("blk.zig");
+const console = @import("console.zig");
+const console_config = @import("console_config.zig");
 const net = @import("net.zig");
 const rng = @import("rng.zig");
 const vhost_user = @import("vhost_user.zig");
 const vsock = @import("vsock.zig");
 
-pub const Kind = enum { blk, rng, balloon, net, vsock, vhost_user };
+pub const Kind = enum { blk, rng, balloon, net, vsock, vhost_user, console };
 
 pub const Body = union(Kind) {
     blk: blk.Block,
@@ -22,12 +25,15 @@ pub const Body = union(Kind) {
     net: net.Net,
     vsock: vsock.Vsock,
     vhost_user: vhost_user.VhostUser,
+    console: console.Console,
 
     pub const Options = struct {
         kind: Kind,
         /// The model's own parameter struct, as TypeScript encoded it.
         details: []const u8,
         loop: *Loop,
+        /// Character back ends of the machine.
+        chardevs: []const *Chardev,
     };
 
     /// `self` stays at one address until `deinit`. Errors: Invalid (details of another model), and
@@ -67,6 +73,11 @@ pub const Body = union(Kind) {
                 const params = try paramsOf(vhost_user.Params, options.details);
                 try self.vhost_user.init(params, options.loop, failure);
             },
+            .console => {
+                self.* = .{ .console = undefined };
+                const params = try paramsOf(console_config.Params, options.details);
+                try self.console.init(params, options.chardevs);
+            },
         }
     }
 
@@ -86,7 +97,7 @@ pub const Body = union(Kind) {
                 .count = held.counters.error_count,
                 .last_errno = held.counters.last_errno,
             },
-            inline .rng, .balloon, .vsock => |*held| .{
+            inline .rng, .balloon, .vsock, .console => |*held| .{
                 .count = held.error_count,
                 .last_errno = held.last_errno,
             },
@@ -104,6 +115,7 @@ pub const Body = union(Kind) {
             .net => |*net_model| .{ .net = net_model },
             .vsock => |*held| .{ .vsock = held },
             .vhost_user => |*held| .{ .vhost_user = held },
+            .console => |*held| .{ .console = held },
         };
     }
 };
