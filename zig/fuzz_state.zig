@@ -7,6 +7,7 @@ const linux = std.os.linux;
 const balloon = @import("devices/virtio/balloon.zig");
 const blk = @import("devices/virtio/blk.zig");
 const blob = @import("blob.zig");
+const console_config = @import("devices/virtio/console_config.zig");
 const errors = @import("errors.zig");
 const net_config = @import("devices/virtio/net_config.zig");
 const rng = @import("devices/virtio/rng.zig");
@@ -19,7 +20,7 @@ const Core = @import("core.zig").Core;
 const FakeBackEnd = @import("vhost_user/fake_back_end.zig").FakeBackEnd;
 const ModelKind = @import("devices/registry.zig").ModelKind;
 
-const memory_size = 1024 * 1024;
+const memory_size = 2 * 1024 * 1024;
 const state_size_max = 16 * 1024;
 const queue_size = 16;
 
@@ -77,6 +78,19 @@ const Machine = struct {
                 .address = self.back_end.address,
                 .address_size = @intCast(self.back_end.address_size),
             })),
+            .virtio_console => {
+                const chardev = try self.core.addChardev(.{}, &self.core.failure);
+                var params: console_config.Params = .{ .port_limit = 2, .port_count = 1 };
+                const port = std.mem.asBytes(&console_config.PortParams{
+                    .chardev = chardev,
+                    .number = 1,
+                    .console = 1,
+                    .name_size = 4,
+                    .name = @splat('n'),
+                });
+                @memcpy(params.ports[0..port.len], port);
+                return self.createOf(kind, std.mem.asBytes(&params));
+            },
             .virtio_balloon => self.createOf(kind, std.mem.asBytes(&balloon.Params{ .flags = 3 })),
             .virtio_net => {
                 var params: net_config.Params = .{};
