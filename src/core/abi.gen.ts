@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 8553181259408627;
+export const ABI_HASH = 4687127326970849;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -25,6 +25,8 @@ export const CONSTANTS = {
   netOffload: 1,
   netUfo: 2,
   netTapQueues: 4,
+  netVhost: 8,
+  featureVersion1: 4294967296,
   tapRequestSize: 40,
   tapOffloadTso4: 2,
   tapOffloadUfo: 16,
@@ -669,13 +671,15 @@ export const BalloonParamsLayout = {
 } as const;
 
 export const NetParamsLayout = {
-  size: 84,
+  size: 160,
   fields: {
     fds: { offset: 0, kind: "bytes", length: 64 },
     pairCount: { offset: 64, kind: "u32" },
     queueSize: { offset: 68, kind: "u32" },
     flags: { offset: 72, kind: "u32" },
     mac: { offset: 76, kind: "bytes", length: 6 },
+    vhostFds: { offset: 84, kind: "bytes", length: 64 },
+    vhostFeatures: { offset: 152, kind: "u64" },
   },
 } as const;
 

@@ -1,5 +1,5 @@
-// Calls of the core for the host side of devices: files, sockets, terminals and taps. Descriptors
-// that come back are the caller's to close.
+// Calls of the core for the host side of devices: files, sockets, terminals, taps, vhost.
+// Descriptors that come back are the caller's to close.
 
 import { DirectAlignmentLayout } from "./abi.gen.ts";
 import type { Core } from "./core.ts";
@@ -44,6 +44,16 @@ export function inspectTap(core: Core, fd: number, request: Uint8Array): void {
 /** Makes a tap queue ready for a device; returns the offloads (TUN_F_…) that it can do. */
 export function prepareTap(core: Core, fd: number): number {
   return core.ask("getUint32", "host_prepare_tap", fd);
+}
+
+/** Ties an open /dev/vhost-net or /dev/vhost-vsock to this process; returns its features. */
+export function openVhost(core: Core, fd: number): number {
+  return core.ask("getBigUint64", "host_open_vhost", fd);
+}
+
+/** Gives an open /dev/vhost-vsock the address of its guest. */
+export function setVsockGuest(core: Core, fd: number, guestCid: number): void {
+  core.call("host_set_vsock_guest", fd, guestCid);
 }
 
 export function setTerminalRaw(core: Core, fd: number): void {

@@ -14,6 +14,7 @@ import {
   describeVhostUserFs,
   describeVhostUserNet,
 } from "./virtio/vhost_user.ts";
+import { openVsock } from "./virtio/vsock.ts";
 
 const CLASSES: Readonly<Record<BoardDevice["driver"], DeviceClass>> = {
   "virtio-blk-device": "block",
@@ -23,6 +24,7 @@ const CLASSES: Readonly<Record<BoardDevice["driver"], DeviceClass>> = {
   "vhost-user-blk-device": "block",
   "vhost-user-fs-device": "other",
   "virtio-serial-device": "other",
+  "vhost-vsock-device": "other",
 };
 
 /** Which slots of a board this driver may take. */
@@ -49,5 +51,7 @@ export function openDevice(device: BoardDevice, context: DeviceContext): OpenedD
       return describeVhostUserBlk(device, context);
     case "vhost-user-fs-device":
       return describeVhostUserFs(device, context);
+    case "vhost-vsock-device":
+      return openVsock(device, context);
   }
 }

@@ -126,6 +126,7 @@ function resolveDevice(device: DeviceValues, taken: Taken, cpuCount: number): De
     case "vhost-user-blk-device":
     case "vhost-user-fs-device":
     case "virtio-serial-device":
+    case "vhost-vsock-device":
       return { ...device, id };
   }
 }

@@ -103,11 +103,19 @@ function checkPort(config: Config, { id, chardev }: SerialPort, users: BackendUs
   users.add(chardev, id);
 }
 
-function checkBalloons(devices: readonly DeviceConfig[]): void {
-  const [first, second] = devices.filter(({ driver }) => driver === "virtio-balloon-device");
-  if (first === undefined || second === undefined) return;
-  const both = `'${first.id}' and '${second.id}'`;
-  throw new UserError(`The devices ${both} are both balloons; a machine has one at most.`);
+/** Drivers of which a machine has one device at most, with what two of them are. */
+const SINGLE = [
+  { driver: "virtio-balloon-device", plural: "balloons" },
+  { driver: "vhost-vsock-device", plural: "vsock devices" },
+] as const satisfies readonly { driver: Driver; plural: string }[];
+
+function checkSingle(devices: readonly DeviceConfig[]): void {
+  for (const { driver, plural } of SINGLE) {
+    const [first, second] = devices.filter((device) => device.driver === driver);
+    if (first === undefined || second === undefined) continue;
+    const both = `'${first.id}' and '${second.id}'`;
+    throw new UserError(`The devices ${both} are both ${plural}; a machine has one at most.`);
+  }
 }
 
 function checkBootOrder(devices: readonly DeviceConfig[]): void {
@@ -150,10 +158,11 @@ export function checkDevices(config: Config): void {
       case "virtio-balloon-device":
       case "vhost-user-blk-device":
       case "vhost-user-fs-device":
+      case "vhost-vsock-device":
         break;
     }
   }
-  checkBalloons(config.devices);
+  checkSingle(config.devices);
   checkSerialPorts(config.devices);
   checkBootOrder(config.devices);
 }

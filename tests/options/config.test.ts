@@ -337,3 +337,14 @@ test("ports get numbers: the first console 0, others the next above all that are
     { driver: "virtconsole", id: "virtconsole1", nr: 7 },
   ]);
 });
+
+test.each([
+  ["ifname=tap0,vhost=on", 1, undefined],
+  ["ifname=tap0,vhost=on,queues=4", 4, undefined],
+  ["ifname=tap0,vhost=on,vhostfd=5", 1, [5]],
+  ["ifname=tap0,vhost=on,vhostfds=5:6", 2, [5, 6]],
+  ["fds=3:4,vhost=on,vhostfds=5:6", 2, [5, 6]],
+])("-netdev tap,id=n,%s leaves the frames to the kernel", (keys, queues, fds) => {
+  const { netdevs } = configOf(`-kernel k -netdev tap,id=n,${keys}`);
+  expect(netdevs as unknown).toMatchObject([{ queues, vhost: { fds } }]);
+});

@@ -1,13 +1,11 @@
 // A virtio-net device whose tap is a socket: frames are seen as they pass, with their headers.
 
-import type { NetParamsLayout } from "../../src/core/abi.gen.ts";
-import type { StructValue } from "../../src/core/struct.ts";
 import { BusMachine } from "./bus_machine.ts";
 import { type FrameSocket, openFramePair } from "./datagrams.ts";
 import { MmioTransport } from "./mmio_transport.ts";
-import { describeNet, NetDriver } from "./net_driver.ts";
+import { describeNet, NetDriver, type NetOptions } from "./net_driver.ts";
 
-export interface NetBenchOptions extends Partial<StructValue<typeof NetParamsLayout>> {
+export interface NetBenchOptions extends NetOptions {
   readonly features?: bigint;
 }
 

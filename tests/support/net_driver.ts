@@ -30,17 +30,18 @@ export const SEND = 1;
 export const OWN_MAC = "52:54:00:12:34:56";
 const NET_GSI = 6;
 
+export type NetOptions = Partial<StructValue<typeof NetParamsLayout>>;
+
 /** The device parameters of open taps, or of sockets that stand for them. */
-export function describeNet(
-  fds: readonly number[],
-  options: Partial<StructValue<typeof NetParamsLayout>> = {},
-): NewDevice {
+export function describeNet(fds: readonly number[], options: NetOptions = {}): NewDevice {
   const details = encode(NetParamsLayout, {
     fds: descriptorBytes(fds),
     pairCount: fds.length,
     queueSize: 256,
     flags: 0,
     mac: macBytes(OWN_MAC),
+    vhostFds: descriptorBytes([]),
+    vhostFeatures: 0,
     ...options,
   });
   return { model: ModelKind.virtioNet, gsi: NET_GSI, iothread: 0, details };

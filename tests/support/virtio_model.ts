@@ -20,4 +20,6 @@ export interface VirtioModel {
   work(driver: VirtioDriver): readonly ChainPart[];
   /** Bytes of config space that a driver sees. */
   readonly configSize: number;
+  /** Why an interrupt may come that the driver did not ask for, which is allowed (2.7.7.2). */
+  readonly spuriousInterrupts?: string;
 }

@@ -10,8 +10,7 @@ pub fn done(answer: anytype) Status {
     return .ok;
 }
 
-/// `out` is a pointer to what `answer` holds.
-pub fn given(out: anytype, answer: anytype) Status {
+pub fn given(out: *u32, answer: errors.CoreError!u32) Status {
     out.* = answer catch |err| return errors.statusOf(err);
     return .ok;
 }

@@ -1,6 +1,7 @@
 // virtio-net: its identity and policy; zig/devices/virtio/net.zig moves the frames.
 
 import { openTap } from "../../backends/tap.ts";
+import { openVhostNet } from "../../backends/vhost.ts";
 import { CONSTANTS, ModelKind, NetParamsLayout } from "../../core/abi.gen.ts";
 import type { NewDevice } from "../../core/core.ts";
 import { encode } from "../../core/struct.ts";
@@ -19,6 +20,11 @@ export function openNet(config: NetConfig, context: DeviceContext): NewDevice {
   }
   const pairCount = config.mq ? netdev.queues : 1;
   const tap = context.keep(openTap(context.core, netdev, pairCount));
+  const { vhost } = netdev;
+  const kernel =
+    vhost === undefined
+      ? undefined
+      : context.keep(openVhostNet(context.core, { id: netdev.id, fds: vhost.fds, pairCount }));
   const details = encode(NetParamsLayout, {
     fds: descriptorBytes(tap.fds),
     pairCount,
@@ -26,14 +32,17 @@ export function openNet(config: NetConfig, context: DeviceContext): NewDevice {
     flags:
       (tap.offload ? CONSTANTS.netOffload : 0) |
       (tap.ufo ? CONSTANTS.netUfo : 0) |
-      (tap.multiQueue && pairCount > 1 ? CONSTANTS.netTapQueues : 0),
+      (tap.multiQueue && pairCount > 1 ? CONSTANTS.netTapQueues : 0) |
+      (kernel === undefined ? 0 : CONSTANTS.netVhost),
     mac: macBytes(config.mac),
+    vhostFds: descriptorBytes(kernel?.fds ?? []),
+    vhostFeatures: kernel?.features ?? 0,
   });
   const iothread = context.iothreads.get(config.iothread ?? "") ?? 0;
   return { model: ModelKind.virtioNet, iothread, details };
 }
 
-/** Tap queues as NetParams holds them. */
+/** Descriptors, one a pair of queues, as NetParams holds them. */
 export function descriptorBytes(fds: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(NetParamsLayout.fields.fds.length);
   const view = new DataView(bytes.buffer);

@@ -89,18 +89,9 @@ export const netdevVariants = {
       ifname: { type: interfaceName, help: "the interface" },
       fd: { type: integer(0, 0x7fff_ffff), help: "descriptor of an opened tap" },
       fds: { type: descriptorList, help: "one descriptor a pair of queues" },
-      vhost: {
-        type: boolean,
-        help: "data path in the host kernel",
-        default: false,
-        supportedValues: [false],
-      },
-      vhostfd: {
-        type: integer(0, 0x7fff_ffff),
-        help: "descriptor of /dev/vhost-net",
-        supported: false,
-      },
-      vhostfds: { type: descriptorList, help: "one descriptor a pair of queues", supported: false },
+      vhost: { type: boolean, help: "data path in the host kernel", default: false },
+      vhostfd: { type: integer(0, 0x7fff_ffff), help: "descriptor of an opened /dev/vhost-net" },
+      vhostfds: { type: descriptorList, help: "one descriptor a pair of queues" },
       path: { type: path, help: "character device of a macvtap", supported: false },
       macnat: {
         type: boolean,

@@ -71,7 +71,7 @@ const vsockKeys = {
     required: true,
     aliases: ["guest_cid"],
   },
-  vhostfd: { type: integer(0, 0x7fff_ffff), help: "descriptor of /dev/vhost-vsock" },
+  vhostfd: { type: integer(0, 0x7fff_ffff), help: "descriptor of an opened /dev/vhost-vsock" },
 } as const satisfies Keys;
 
 const balloonKeys = {
@@ -144,7 +144,7 @@ export const deviceVariants = {
   "virtio-serial-pci": { help: "bus of consoles, PCI", keys: onPci(serialBusKeys), supported },
   virtconsole: { help: "console port", keys: portKeys },
   virtserialport: { help: "generic port", keys: portKeys },
-  "vhost-vsock-device": { help: "host and guest sockets", keys: vsockKeys, supported },
+  "vhost-vsock-device": { help: "host and guest sockets", keys: vsockKeys },
   "vhost-vsock-pci": { help: "host and guest sockets", keys: onPci(vsockKeys), supported },
   "virtio-balloon-device": { help: "memory balloon", keys: balloonKeys },
   "virtio-balloon-pci": { help: "memory balloon", keys: onPci(balloonKeys), supported },

@@ -9,14 +9,15 @@ const limits = @import("../../limits.zig");
 const loop_module = @import("../../io/loop.zig");
 const model = @import("../../virtio/model.zig");
 const net_config = @import("net_config.zig");
-const net_control = @import("net_control.zig");
+const net_commands = @import("net_commands.zig");
 const net_filter = @import("net_filter.zig");
 const net_receive = @import("net_receive.zig");
 const net_state = @import("net_state.zig");
+const net_vhost = @import("net_vhost.zig");
 const system = @import("../../kernel/system.zig");
 const tap = @import("../../kernel/tap.zig");
 const Device = @import("../../virtio/device.zig").Device;
-const Queue = @import("../../virtio/device.zig").Queue;
+const Ring = @import("../../virtio/served.zig").Ring;
 
 pub const Params = net_config.Params;
 
@@ -94,6 +95,8 @@ pub const Net = struct {
     /// For the frames that wait, one a pair; touched when the first does.
     rests: []u8 = &.{},
     counters: Counters = .{},
+    /// Who moves the frames instead: the kernel. Null: this model.
+    vhost: ?net_vhost.NetVhost = null,
 
     /// `self` stays at one address until `deinit`, and the descriptors open. Errors: Invalid, Host.
     pub fn init(
@@ -108,6 +111,11 @@ pub const Net = struct {
         if (size < net_config.queue_size_min or size > limits.queue_size_max) return error.Invalid;
         if (!std.math.isPowerOfTwo(size)) return error.Invalid;
         self.* = .{ .params = params, .loop = loop, .mac = .init(addressBits(params.mac)) };
+        if (params.has(net_config.flag_vhost)) {
+            self.vhost = .{};
+            try self.vhost.?.vhost.open(loop, failure);
+        }
+        errdefer if (self.vhost) |*held| held.vhost.close();
         const mapped = system.map(.{ .size = params.pair_count * net_receive.rest_size });
         if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, net_receive.rest_size);
         const bytes: [*]u8 = @ptrFromInt(mapped.value);
@@ -128,6 +136,7 @@ pub const Net = struct {
         for (self.pairs[0..self.params.pair_count]) |*pair| {
             if (pair.watched != null and !pair.gone) self.loop.remove(&pair.source);
         }
+        if (self.vhost) |*held| held.vhost.close();
         system.unmap(@intFromPtr(self.rests.ptr), self.rests.len);
     }
 
@@ -137,7 +146,24 @@ pub const Net = struct {
             .features = net_config.offeredFeatures(&self.params),
             .queue_count = self.params.queueCount(),
             .queue_size_max = @intCast(self.params.queue_size),
+            .served_queues = self.params.servedQueues(),
         };
+    }
+
+    pub fn serve(self: *Net, rings: []const Ring) bool {
+        if (!self.configured) self.configure();
+        // Not for frames: an interface that is removed shows here.
+        for (self.pairs[0..self.params.pair_count]) |*pair| pair.watch();
+        const held = if (self.vhost) |*held| held else return false;
+        const errno = held.serve(self, rings);
+        if (errno == 0) return true;
+        self.hostFailed(errno);
+        self.device.fail(.server);
+        return false;
+    }
+
+    pub fn release(self: *Net) void {
+        if (self.vhost) |*held| held.release(self);
     }
 
     pub fn activate(self: *Net, features: u64) void {
@@ -168,7 +194,7 @@ pub const Net = struct {
     pub fn notify(self: *Net, queue_index: u16) void {
         if (!self.configured) self.configure();
         const pair_index = queue_index / 2;
-        if (pair_index == self.params.pair_count) return self.control(queue_index);
+        if (pair_index == self.params.pair_count) return net_commands.run(self, queue_index);
         if (pair_index >= self.active_count) return;
         const pair = &self.pairs[pair_index];
         if (queue_index % 2 == 1) {
@@ -343,51 +369,8 @@ pub const Net = struct {
         return self.filter.accepts(frame, bitsAddress(self.mac.load(.monotonic)));
     }
 
-    fn control(self: *Net, queue_index: u16) void {
-        const queue = &self.device.queues[queue_index];
-        for (0..limits.queue_pass_count_max) |_| {
-            queue.disableNotifications();
-            for (0..queue.state.size) |_| {
-                const popped = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
-                const head = popped orelse break;
-                if (!self.runCommand(queue, head)) return;
-                self.touch(queue_index);
-            }
-            if (!queue.enableNotifications()) return;
-        }
-        self.device.kick(queue_index);
-    }
-
-    /// False when the chain is not that of a command.
-    fn runCommand(self: *Net, queue: *Queue, head: u16) bool {
-        const memory = self.device.memory;
-        const found = chain.collect(queue, memory, head, &self.pieces) catch |err| {
-            self.device.fail(.{ .chain = err });
-            return false;
-        };
-        if (found.readable_length < net_control.header_size or found.writable_length == 0) {
-            self.device.fail(.request_layout);
-            return false;
-        }
-        const answer = self.command(found.readable);
-        _ = chain.copyTo(found.writable, &.{@backingInt(answer)});
-        queue.push(head, 1);
-        return true;
-    }
-
-    fn command(self: *Net, request: []chain.Iovec) net_control.Answer {
-        switch (net_control.execute(&self.filter, request)) {
-            .none => return .ok,
-            .refused => return .refused,
-            .address => |address| {
-                self.mac.store(addressBits(address), .release);
-                return .ok;
-            },
-            .pair_count => |count| return if (self.setPairs(count)) .ok else .refused,
-        }
-    }
-
-    fn setPairs(self: *Net, count: u16) bool {
+    /// Uses so many pairs from now on; false when there are not so many, or the tap refuses.
+    pub fn setPairs(self: *Net, count: u16) bool {
         if (self.features & net_config.feature_multi_queue == 0) return false;
         if (count == 0 or count > self.params.pair_count) return false;
         const before = self.active_count;
@@ -408,7 +391,8 @@ pub const Net = struct {
         return true;
     }
 
-    fn touch(self: *Net, queue_index: u16) void {
+    /// The guest is to hear of what a queue used.
+    pub fn touch(self: *Net, queue_index: u16) void {
         self.touched |= @as(u64, 1) << @intCast(queue_index);
     }
 

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const device = @import("../../virtio/device.zig");
+const vhost = @import("../../virtio/vhost.zig");
 const tap = @import("../../kernel/tap.zig");
 
 /// Pairs of queues of one device (guidebook 2.3).
@@ -16,6 +17,8 @@ pub const flag_offload = 1;
 pub const flag_ufo = 2;
 /// The descriptors are queues of one tap that come and go with the driver's pairs.
 pub const flag_tap_queues = 4;
+/// The kernel moves the frames, with a descriptor of /dev/vhost-net for each pair.
+pub const flag_vhost = 8;
 
 pub const Params = extern struct {
     /// An open tap queue for each pair, as i32 little endian; they stay the caller's.
@@ -25,6 +28,11 @@ pub const Params = extern struct {
     flags: u32 = 0,
     mac: Address = @splat(0),
     reserved: [2]u8 = @splat(0),
+    /// As `fds`: an open /dev/vhost-net for each pair.
+    vhost_fds: [4 * pair_count_max]u8 = @splat(0xff),
+    padding: u32 = 0,
+    /// What the kernel can do, the same for each.
+    vhost_features: u64 = 0,
 
     pub fn has(self: *const Params, flag: u32) bool {
         return self.flags & flag != 0;
@@ -32,6 +40,16 @@ pub const Params = extern struct {
 
     pub fn fd(self: *const Params, pair: usize) i32 {
         return std.mem.readInt(i32, self.fds[4 * pair ..][0..4], .little);
+    }
+
+    pub fn vhostFd(self: *const Params, pair: usize) i32 {
+        return std.mem.readInt(i32, self.vhost_fds[4 * pair ..][0..4], .little);
+    }
+
+    /// The queues that somebody else serves: all but the control queue, or none.
+    pub fn servedQueues(self: *const Params) u64 {
+        if (!self.has(flag_vhost)) return 0;
+        return (@as(u64, 1) << @intCast(2 * self.pair_count)) - 1;
     }
 
     /// A receive and a send queue a pair, and the control queue.
@@ -69,12 +87,16 @@ const feature_control_receive_extra = 1 << 20;
 pub const feature_multi_queue = 1 << 22;
 const feature_control_mac = 1 << 23;
 
+/// What is up to who moves the frames; all else is the tap's and the control queue's.
+pub const vhost_features = vhost.ring_features | feature_mergeable;
+
 pub fn offeredFeatures(params: *const Params) u64 {
     var features: u64 = device.feature_indirect | device.feature_event_index;
     features |= feature_mac | feature_mergeable | feature_status | feature_control;
     features |= feature_control_receive | feature_control_vlan | feature_control_receive_extra;
     features |= feature_control_mac;
     if (params.pair_count > 1) features |= feature_multi_queue;
+    if (params.has(flag_vhost)) features &= params.vhost_features | ~vhost_features;
     if (!params.has(flag_offload)) return features;
     features |= feature_checksum | feature_host_tso4 | feature_host_tso6;
     features |= feature_guest_checksum | feature_guest_tso4 | feature_guest_tso6;
@@ -94,5 +116,5 @@ pub fn offloads(features: u64) u32 {
 
 comptime {
     std.debug.assert(@sizeOf(Config) == 12);
-    std.debug.assert(@sizeOf(Params) == 84);
+    std.debug.assert(@sizeOf(Params) == 160);
 }

@@ -1,0 +1,230 @@
+// virtio-net with vhost=on: the kernel moves the frames between the rings and a tap.
+
+import { describe, expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
+import { openVhostNet } from "../../../src/backends/vhost.ts";
+import { BusMachine } from "../../support/bus_machine.ts";
+import { MmioTransport } from "../../support/mmio_transport.ts";
+import {
+  frameTo,
+  HEADER_SIZE,
+  NET_FEATURE,
+  OWN_MAC,
+  RECEIVE,
+  SEND,
+  withHeader,
+} from "../../support/net_driver.ts";
+import { whyNoNetwork } from "../../support/network.ts";
+import { Random } from "../../support/random.ts";
+import { until } from "../../support/until.ts";
+import { whyNoVhost } from "../../support/vhost.ts";
+import { VhostNetBench, vhostNetModel } from "../../support/vhost_net.ts";
+import { FEATURE } from "../../support/virtio_transport.ts";
+import { descriptorBytes } from "../../support/virtqueue.ts";
+import {
+  featureCases,
+  identificationCases,
+  indirectCases,
+  interruptCases,
+  queueCases,
+  statusCases,
+} from "./conformance.case.ts";
+import { resetCases } from "./reset.case.ts";
+
+const OTHER_MAC = "52:54:00:99:99:99";
+const IPV4 = 0x0800;
+const BUFFER_SIZE = 1530;
+const withVhost = describe.skipIf((whyNoNetwork() ?? whyNoVhost("/dev/vhost-net")) !== undefined);
+
+/** An UDP packet whose source port tells flows apart. */
+function packet(port: number): Uint8Array {
+  const frame = frameTo(OWN_MAC);
+  frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 12);
+  frame.set([port >> 8, port & 0xff, 0, 9, 0, 26, 0, 0], 34);
+  return frame;
+}
+
+withVhost("conformance of vhost-net over mmio", () => {
+  const mmio = {
+    name: "mmio",
+    attach: (...[machine, device]: ConstructorParameters<typeof MmioTransport>) =>
+      new MmioTransport(machine, device),
+  };
+  describe.each(
+    Object.entries({
+      identification: identificationCases,
+      features: featureCases,
+      status: statusCases,
+      queues: queueCases,
+      interrupts: interruptCases,
+      "indirect tables": indirectCases,
+      reset: resetCases,
+    }),
+  )("%s", (_, cases) => cases(vhostNetModel, mmio));
+});
+
+withVhost("frames that the kernel moves", () => {
+  test("pass both ways, long ones in many buffers", async () => {
+    const features = NET_FEATURE.mergeable | NET_FEATURE.guestChecksum | FEATURE.eventIndex;
+    using bench = new VhostNetBench({ features });
+    const { driver, wire } = bench;
+    const sent = frameTo(OTHER_MAC, 1200);
+    driver.offer(SEND, driver.sending(withHeader(sent)));
+    expect(await wire.receive()).toEqual(sent);
+    driver.offerBuffers(32, 600);
+    expect(wire.send(frameTo(OWN_MAC, 1500))).toBe(true);
+    const { frame, bufferCount } = await driver.receive();
+    expect(frame).toEqual(frameTo(OWN_MAC, 1500));
+    expect(bufferCount).toBe(Math.ceil((1500 + HEADER_SIZE) / 600));
+  });
+
+  test("wake the event loop never", async () => {
+    using bench = new VhostNetBench({ features: NET_FEATURE.mergeable });
+    const { driver, wire } = bench;
+    for (let round = 0; round < 50; round += 1) {
+      driver.offerBuffers(1, BUFFER_SIZE);
+      wire.send(frameTo(OWN_MAC, 200, round));
+      expect((await driver.receive()).frame[50]).toBe((50 + round) % 256);
+      driver.offer(SEND, driver.sending(withHeader(frameTo(OTHER_MAC, 200, round))));
+      expect((await wire.receive())[50]).toBe((50 + round) % 256);
+      await driver.takeUsed(SEND, 1);
+    }
+    expect(bench.machine.core.takeNews().ringCount).toBe(0);
+  });
+
+  test("use as many pairs as the driver asks for", async () => {
+    const features = NET_FEATURE.control | NET_FEATURE.multiQueue;
+    using bench = new VhostNetBench({ pairs: 2, etherType: IPV4, features });
+    const { driver, wire } = bench;
+    const [secondReceive, secondSend] = [RECEIVE + 2, SEND + 2];
+    expect(await driver.command([4, 0, 2, 0])).toBe(0);
+    driver.offer(secondSend, driver.sending(withHeader(packet(77))));
+    expect(await wire.receive()).toEqual(packet(77));
+    driver.offerBuffers(64, BUFFER_SIZE, RECEIVE);
+    driver.offerBuffers(64, BUFFER_SIZE, secondReceive);
+    for (let port = 1; port <= 64; port += 1) wire.send(packet(port));
+    const count = (queue: number) => driver.queue(queue).usedIndex();
+    await until("64 frames", () => count(RECEIVE) + count(secondReceive) === 64);
+    expect(Math.min(count(RECEIVE), count(secondReceive))).toBeGreaterThan(0);
+    expect(await driver.command([4, 0, 1, 0])).toBe(0);
+    const [before, idle] = [count(RECEIVE), count(secondReceive)];
+    driver.offerBuffers(16, BUFFER_SIZE, RECEIVE);
+    for (let port = 1; port <= 16; port += 1) wire.send(packet(port));
+    await until("16 frames more", () => count(RECEIVE) === before + 16);
+    expect(count(secondReceive)).toBe(idle);
+  });
+
+  test("go on after a pause where they stopped", async () => {
+    using bench = new VhostNetBench({ features: NET_FEATURE.mergeable | FEATURE.eventIndex });
+    const { driver, wire, machine } = bench;
+    for (let round = 0; round < 8; round += 1) {
+      driver.offerBuffers(2, BUFFER_SIZE);
+      wire.send(frameTo(OWN_MAC, 100, round));
+      expect((await driver.receive()).frame[20]).toBe(20 + round);
+      machine.core.call("devices_pause");
+      const before = driver.queue(RECEIVE).usedIndex();
+      wire.send(frameTo(OWN_MAC, 100, round + 100));
+      driver.offer(SEND, driver.sending(withHeader(frameTo(OTHER_MAC, 100, round))));
+      expect(driver.queue(RECEIVE).usedIndex()).toBe(before);
+      machine.core.call("devices_unpause");
+      expect((await driver.receive()).frame[20]).toBe(20 + round + 100);
+      expect((await wire.receive())[20]).toBe(20 + round);
+    }
+    expect(driver.needsReset).toBe(false);
+  });
+
+  test("touch no buffer after a reset in the middle of traffic", async () => {
+    using bench = new VhostNetBench({ features: NET_FEATURE.mergeable });
+    const { driver, wire, machine } = bench;
+    for (let round = 0; round < 10; round += 1) {
+      const buffers = Array.from({ length: 16 }, () => machine.ram.allocate(BUFFER_SIZE));
+      for (const buffer of buffers) driver.queue(RECEIVE).add([{ ...buffer, writable: true }]);
+      driver.queue(RECEIVE).publish();
+      driver.transport.notify(RECEIVE);
+      for (let count = 0; count < 32; count += 1) wire.send(frameTo(OWN_MAC, 1000, round));
+      driver.transport.writeStatus(0);
+      for (const buffer of buffers) machine.ram.write(buffer.address, new Uint8Array(BUFFER_SIZE));
+      wire.send(frameTo(OWN_MAC, 1000, round));
+      bench.start();
+      driver.offerBuffers(1, BUFFER_SIZE);
+      await driver.receive();
+      const written = buffers.filter((buffer) =>
+        machine.ram.read(buffer).some((byte) => byte !== 0),
+      );
+      expect(written).toEqual([]);
+    }
+  });
+
+  test("a ring without sense asks for a reset, after which they pass again", async () => {
+    using bench = new VhostNetBench();
+    const { driver, wire } = bench;
+    const table = { address: 0x7000_0000, length: 60, flags: 0, next: 0 };
+    driver.queue(SEND).writeDescriptor(0, table);
+    driver.queue(SEND).writeAvailable(0, 0);
+    driver.queue(SEND).setAvailableIndex(1);
+    driver.transport.notify(SEND);
+    await until("NEEDS_RESET", () => driver.needsReset);
+    bench.start();
+    driver.offer(SEND, driver.sending(withHeader(frameTo(OTHER_MAC))));
+    expect(await wire.receive()).toEqual(frameTo(OTHER_MAC));
+    expect(driver.needsReset).toBe(false);
+  });
+
+  test.each([1, 2, 3])("survive random rings on all queues, seed %i", async (seed) => {
+    using bench = new VhostNetBench({ features: NET_FEATURE.mergeable | FEATURE.indirect });
+    const { driver, wire, machine } = bench;
+    const random = new Random(seed);
+    const scratch = machine.ram.allocate(0x1000);
+    for (let round = 0; round < 15; round += 1) {
+      for (const [index, queue] of driver.queues.entries()) {
+        const descriptors = Array.from({ length: queue.size }, () => ({
+          address: scratch.address + random.below(0x1000),
+          length: random.below(0x800),
+          flags: random.below(8),
+          next: random.below(queue.size + 1),
+        }));
+        machine.ram.write(queue.addresses.descriptors, descriptorBytes(descriptors));
+        machine.ram.write(queue.addresses.available + 4, random.bytes(2 * queue.size));
+        queue.setAvailableIndex(random.below(queue.size + 2));
+        driver.transport.notify(index);
+      }
+      wire.send(frameTo(OWN_MAC, 60 + random.below(1400)));
+      bench.start();
+    }
+    driver.offer(SEND, driver.sending(withHeader(frameTo(OTHER_MAC, 60, 99))));
+    await driver.takeUsed(SEND, 1);
+    expect(driver.needsReset).toBe(false);
+  });
+});
+
+describe("a descriptor is refused", () => {
+  const open = (fd: number) => () => {
+    using machine = new BusMachine();
+    openVhostNet(machine.core, { id: "n", fds: [fd], pairCount: 1 });
+  };
+
+  test("that is not open", () => {
+    expect(open(9999)).toThrow(
+      "The descriptor 9999 of the netdev 'n' is not open; " +
+        "give the number of an opened /dev/vhost-net.",
+    );
+  });
+
+  test("of something else", () => {
+    const fd = openSync("/dev/null", "r+");
+    expect(open(fd)).toThrow(
+      `The descriptor ${fd} of the netdev 'n' is not /dev/vhost-net; ` +
+        "give the number of one that is opened.",
+    );
+    closeSync(fd);
+  });
+
+  test.skipIf(whyNoVhost("/dev/vhost-net") !== undefined)("that has served another", () => {
+    const fd = openSync("/dev/vhost-net", "r+");
+    expect(open(fd)).not.toThrow();
+    expect(open(fd)).toThrow(
+      `The /dev/vhost-net of the netdev 'n' (descriptor ${fd}) has served another machine; ` +
+        "open it anew, or use vhost=off.",
+    );
+  });
+});
