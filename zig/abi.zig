@@ -7,6 +7,7 @@ pub const groups = .{
     @import("abi/vm.zig"),
     @import("abi/memory.zig"),
     @import("abi/host.zig"),
+    @import("abi/channels.zig"),
     @import("abi/devices.zig"),
     @import("abi/vcpus.zig"),
     @import("abi/snapshot.zig"),

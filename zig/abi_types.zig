@@ -81,6 +81,19 @@ pub const ChardevParams = extern struct {
     escape: u32,
 };
 
+/// What a channel received; `bytes` and the room for descriptors are the caller's.
+pub const ReceiveParams = extern struct {
+    channel: u32,
+    /// How much room there is; after the call, how much came. 0: the stream has ended.
+    size: u32,
+    bytes: Pointer,
+    /// Room for `channel_fd_count_max` of i32.
+    fds: Pointer,
+    fd_count: u32,
+    /// More descriptors came than that; they are closed.
+    truncated: u32,
+};
+
 pub const ThreadParams = extern struct { name: Pointer, name_size: u64 };
 
 /// One register access, from a test or a tool.
@@ -199,6 +212,7 @@ pub const constants = .{
     .save_thread_count_max = limits.save_thread_count_max,
     .save_chunk_size = save.chunk_size,
     .save_piece_alignment = save.piece_alignment,
+    .channel_fd_count_max = limits.channel_fd_count_max,
     .blk_read_only = blk_config.flag_read_only,
     .blk_discard = blk_config.flag_discard,
     .blk_write_zeroes = blk_config.flag_write_zeroes,

@@ -19,6 +19,7 @@ const Clock = @import("io/clock.zig").Clock;
 const Doorbell = @import("io/doorbell.zig").Doorbell;
 const Chardev = @import("io/chardev.zig").Chardev;
 const ChardevOptions = @import("io/chardev.zig").ChardevOptions;
+const ChannelTable = @import("io/channel.zig").Table;
 const Terminal = @import("io/terminal.zig").Terminal;
 const DeviceTable = @import("devices/table.zig").DeviceTable;
 
@@ -40,6 +41,7 @@ pub const Core = struct {
     loop_count: usize = 0,
     chardevs: [limits.chardev_count_max]*Chardev = undefined,
     chardev_count: usize = 0,
+    channels: ChannelTable = .{},
     clock: Clock = .{},
     doorbell: Doorbell = .{},
     terminal: Terminal = .{},
@@ -77,6 +79,7 @@ pub const Core = struct {
         self.vcpus.destroy(allocator);
         if (self.memory_save) |writing| writing.destroy(allocator);
         self.devices.destroyAll();
+        self.channels.closeAll();
         for (self.chardevs[0..self.chardev_count]) |chardev| {
             chardev.stop();
             allocator.destroy(chardev);

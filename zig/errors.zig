@@ -70,6 +70,7 @@ pub const Operation = enum(u32) {
     socket_bind,
     socket_listen,
     socket_connect,
+    channel,
     timer,
     file_lock,
     back_end,

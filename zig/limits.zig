@@ -18,6 +18,10 @@ pub const populate_thread_count_max = 16;
 pub const save_thread_count_max = 8;
 /// Character back ends.
 pub const chardev_count_max = 32;
+/// Sockets whose bytes may come with descriptors.
+pub const channel_count_max = 16;
+/// Descriptors of one message; a list of a netdev has as many (behaviour 2.2).
+pub const channel_fd_count_max = 16;
 /// Interrupt lines (GSI): 24 pins of the IOAPIC, the rest for MSI routes.
 pub const gsi_count_max = 1024;
 

@@ -26,6 +26,7 @@ test {
     _ = @import("io/loop.zig");
     _ = @import("io/doorbell.zig");
     _ = @import("io/uring.zig");
+    _ = @import("io/channel.zig");
     _ = @import("devices/platform/serial.zig");
     _ = @import("devices/platform/cmos.zig");
     _ = @import("devices/platform/i8042.zig");

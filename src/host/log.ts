@@ -9,6 +9,8 @@ const LEVELS = { error: 0, warn: 1, info: 3, debug: 4, trace: 5 } as const;
 type LevelName = keyof typeof LEVELS;
 
 const STDERR = 2;
+/** Asked for once: the filter allows no getpid. */
+const PID = process.pid;
 
 export interface Log {
   error(text: string): void;
@@ -55,5 +57,5 @@ export function openLog(path: string | undefined, level: LevelName): Log {
 /** `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn: [pid][tid]:LEVEL: text` in UTC; the clock gives milliseconds. */
 function formatLine(date: Date, type: string, text: string): string {
   const time = date.toISOString().replace("Z", "000000");
-  return `${time}: [${process.pid}][${process.pid}]:${type.toUpperCase()}: ${text}`;
+  return `${time}: [${PID}][${PID}]:${type.toUpperCase()}: ${text}`;
 }

@@ -8,14 +8,17 @@ import type { Config } from "../options/config.ts";
 import type {
   BootTimes,
   CpuInfo,
+  DescriptorChannel,
   MachineControl,
   QmpEvent,
   RunState,
 } from "../qmp/machine_control.ts";
+import { NamedDescriptors } from "../qmp/named_descriptors.ts";
 import type { Assembly } from "./assemble.ts";
 import { BackEndWatch } from "./back_end_watch.ts";
 import { Balloon } from "./balloon.ts";
 import { BootClock, describeBootTimes } from "./boot_times.ts";
+import { Channels } from "./channels.ts";
 import { describeMemory } from "./describe_memory.ts";
 import { DeviceWatch } from "./device_watch.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
@@ -39,6 +42,8 @@ export class Machine implements MachineControl {
   readonly #backEnds: BackEndWatch;
   readonly #balloon: Balloon | undefined;
   readonly #bootClock: BootClock;
+  readonly #channels: Channels;
+  readonly descriptors = new NamedDescriptors();
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
 
@@ -49,6 +54,7 @@ export class Machine implements MachineControl {
     this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
     this.#backEnds = new BackEndWatch(assembly.core, config, assembly.devices, log);
     this.#balloon = this.#findBalloon();
+    this.#channels = new Channels(assembly.core);
     this.#bootClock = new BootClock(assembly.core.clockNow(), processStartedNs);
   }
 
@@ -80,6 +86,7 @@ export class Machine implements MachineControl {
   close(): void {
     this.#balloon?.close();
     this.#doorbell?.close();
+    this.descriptors.closeAll();
     this.#assembly.resources.close();
   }
 
@@ -207,6 +214,10 @@ export class Machine implements MachineControl {
     return isRam ? core.readMemory(guestAddress, size) : undefined;
   }
 
+  openChannel(fd: number, onReadable: () => void): DescriptorChannel {
+    return this.#channels.open(fd, onReadable);
+  }
+
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -234,6 +245,9 @@ export class Machine implements MachineControl {
           this.#watch.report();
           this.#backEnds.report();
           this.#balloon?.onNews();
+          break;
+        case "channel":
+          this.#channels.onNews();
           break;
         case "bootMark":
           this.#log.info(describeBootTimes(this.bootTimes()));

@@ -10,6 +10,8 @@ import { errorReply, QmpError, successReply } from "./protocol.ts";
 export interface CommandContext {
   readonly control: MachineControl;
   readonly version: string;
+  /** The descriptor that came with this request; it is the caller's. Undefined: none did. */
+  takeDescriptor(): number | undefined;
   /** All commands, for what describes them. */
   readonly commands: readonly Command[];
 }

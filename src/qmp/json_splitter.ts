@@ -26,6 +26,11 @@ export class JsonSplitter {
   #size = 0;
   #parts: Buffer[] = [];
 
+  /** Whether an object has begun and not ended. */
+  get isWithinObject(): boolean {
+    return this.#depth > 0;
+  }
+
   /** The objects that end in this chunk, and what was wrong, in order. */
   push(chunk: Uint8Array): SplitResult[] {
     const results: SplitResult[] = [];

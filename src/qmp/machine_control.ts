@@ -1,5 +1,7 @@
 // What QMP needs of a machine. The machine implements it; commands act on nothing else.
 
+import type { NamedDescriptors } from "./named_descriptors.ts";
+
 export type RunState = "running" | "paused" | "shutdown";
 
 /** An event as it goes to clients; the server adds the timestamp. */
@@ -51,7 +53,21 @@ export interface BootTimes {
   };
 }
 
+/** A client's socket whose bytes may come with descriptors. */
+export interface DescriptorChannel {
+  /**
+   * What is there now, without waiting; undefined when nothing is, no bytes when the stream has
+   * ended. The bytes are valid until the next call, the descriptors are the caller's.
+   */
+  receive(): { readonly bytes: Uint8Array; readonly descriptors: readonly number[] } | undefined;
+  close(): void;
+}
+
 export interface MachineControl {
+  /** Descriptors that clients have sent. */
+  readonly descriptors: NamedDescriptors;
+  /** Receives on a socket, of which nobody else reads, until the channel is closed. */
+  openChannel(fd: number, onReadable: () => void): DescriptorChannel;
   status(): RunState;
   /** Ends in "paused" and sends STOP if it was running; does nothing if it was paused. */
   pause(): void | Promise<void>;

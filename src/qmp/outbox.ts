@@ -41,7 +41,12 @@ export class Outbox {
   flush(): void {
     if (this.#gone) return;
     if (this.#queue.length > 0) {
-      const taken = Math.max(0, this.#socket.write(this.#queue));
+      const taken = this.#socket.write(this.#queue);
+      if (taken < 0) {
+        this.drop();
+        this.#socket.terminate();
+        return;
+      }
       this.#queue = this.#queue.subarray(taken);
     }
     if (this.#queue.length > 0) return;

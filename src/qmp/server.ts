@@ -5,12 +5,11 @@ import type { Socket } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { QmpEndpoint } from "../options/config.ts";
-import type { CommandContext } from "./command.ts";
 import { commandTable } from "./commands/registry.ts";
-import type { MachineControl } from "./machine_control.ts";
-import { Outbox } from "./outbox.ts";
+import type { DescriptorChannel, MachineControl } from "./machine_control.ts";
+import { Outbox, type OutboxSocket } from "./outbox.ts";
 import { errorReply } from "./protocol.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionContext } from "./session.ts";
 
 export interface QmpServer {
   /** The tcp port in use; undefined on a unix socket. */
@@ -23,8 +22,14 @@ export interface QmpServer {
 
 interface Client {
   readonly outbox: Outbox;
+  /** Undefined for one that was refused. */
   readonly session: Session | undefined;
+  /** On a unix socket, until the client sends nothing more. */
+  channel: DescriptorChannel | undefined;
 }
+
+/** Receives of one client before another is told that it is still there. */
+const lookCount = 64;
 
 function now(): number {
   return performance.timeOrigin + performance.now();
@@ -55,12 +60,16 @@ async function removeStale(path: string): Promise<void> {
 }
 
 class Listener {
-  readonly #context: CommandContext;
+  readonly #context: SessionContext;
   readonly #stopEvents: () => void;
+  readonly #transport: QmpEndpoint["transport"];
   #active: Socket<Client> | undefined;
+  /** Sends nothing more and waits for its last replies. */
+  #leaving: Socket<Client> | undefined;
 
-  constructor(context: CommandContext) {
+  constructor(context: SessionContext, transport: QmpEndpoint["transport"]) {
     this.#context = context;
+    this.#transport = transport;
     this.#stopEvents = context.control.onEvent((event) =>
       this.#active?.data.session?.notify(event),
     );
@@ -71,35 +80,106 @@ class Listener {
   }
 
   accept(socket: Socket<Client>): void {
-    const outbox = new Outbox(socket);
+    this.#lookAtActive();
     if (this.#active !== undefined) {
-      socket.data = { outbox, session: undefined };
-      const sentence = "Another QMP client is connected; only one is served at a time.";
-      outbox.send(errorReply("GenericError", sentence));
-      outbox.close();
+      this.#refuse(socket);
       return;
     }
+    const isUnix = this.#transport === "unix";
+    const outbox = new Outbox(isUnix ? closingAtOnce(socket) : socket);
     const port = {
       send: (text: string) => outbox.send(text),
       close: () => outbox.close(),
       now,
     };
-    socket.data = { outbox, session: new Session(port, commandTable, this.#context) };
     this.#active = socket;
+    socket.data = { outbox, session: undefined, channel: undefined };
+    const session = new Session(port, commandTable, this.#context);
+    socket.data = { outbox, session, channel: isUnix ? this.#openChannel(socket) : undefined };
+  }
+
+  #refuse(socket: Socket<Client>): void {
+    const outbox = new Outbox(socket);
+    socket.data = { outbox, session: undefined, channel: undefined };
+    const sentence = "Another QMP client is connected; only one is served at a time.";
+    outbox.send(errorReply("GenericError", sentence));
+    outbox.close();
+  }
+
+  /** The runtime would drop descriptors that come with the bytes: it does not read the socket. */
+  #openChannel(socket: Socket<Client>): DescriptorChannel {
+    socket.pause();
+    return this.#context.control.openChannel(descriptorOf(socket), () => this.#read(socket));
+  }
+
+  /** Whether something was there, if only the end. */
+  #read(socket: Socket<Client>): boolean {
+    const { channel, session } = socket.data;
+    const delivery = channel?.receive();
+    if (delivery === undefined) return false;
+    if (delivery.bytes.length > 0) session?.receive(delivery.bytes, delivery.descriptors);
+    else this.#leave(socket);
+    return true;
+  }
+
+  /** The client may have left, and nobody was told so far. */
+  #lookAtActive(): void {
+    const socket = this.#active;
+    if (socket === undefined) return;
+    for (let count = 0; count < lookCount && this.#active === socket; count += 1) {
+      if (!this.#read(socket)) return;
+    }
+  }
+
+  #leave(socket: Socket<Client>): void {
+    closeChannel(socket);
+    if (this.#active === socket) this.#active = undefined;
+    this.#leaving?.terminate();
+    this.#leaving = socket;
+    socket.data.session?.finish();
   }
 
   end(socket: Socket<Client>): void {
-    socket.data?.session?.end();
-    socket.data?.outbox.drop();
+    if (socket.data === undefined) return;
+    closeChannel(socket);
+    socket.data.session?.end();
+    socket.data.outbox.drop();
     if (this.#active === socket) this.#active = undefined;
+    if (this.#leaving === socket) this.#leaving = undefined;
   }
 
   close(): void {
     this.#stopEvents();
-    this.#active?.data.session?.end();
-    this.#active?.end();
+    for (const socket of [this.#active, this.#leaving]) {
+      if (socket === undefined) continue;
+      socket.data.session?.end();
+      closeChannel(socket);
+      if (this.#transport === "unix") socket.terminate();
+      else socket.end();
+    }
     this.#active = undefined;
+    this.#leaving = undefined;
   }
+}
+
+/** A duplicate of the socket would keep the connection. */
+function closeChannel(socket: Socket<Client>): void {
+  socket.data.channel?.close();
+  socket.data.channel = undefined;
+}
+
+/** Nobody reads the socket, so that its end by the other side would not be seen. */
+function closingAtOnce(socket: Socket<Client>): OutboxSocket {
+  return {
+    write: (bytes) => socket.write(bytes),
+    end: () => socket.terminate(),
+    terminate: () => socket.terminate(),
+  };
+}
+
+/** Bun's types do not know of it; its runtime does. */
+function descriptorOf(socket: Socket<Client>): number {
+  return (socket as unknown as { readonly fd: number }).fd;
 }
 
 /** Serves QMP for a machine. Throws a UserError when the endpoint cannot be bound. */
@@ -108,7 +188,8 @@ export async function serveQmp(
   control: MachineControl,
   version: string,
 ): Promise<QmpServer> {
-  const listener = new Listener({ control, version, commands: commandTable.commands });
+  const context = { control, version, commands: commandTable.commands };
+  const listener = new Listener(context, endpoint.transport);
   const socket = {
     open: (client: Socket<Client>) => listener.accept(client),
     data: (client: Socket<Client>, chunk: Buffer) => client.data.session?.receive(chunk),

@@ -4,6 +4,7 @@
 import type { CommandContext, CommandTable } from "./command.ts";
 import { idOf } from "./command.ts";
 import { FlowLimit, requestsPerSecond } from "./flow_limit.ts";
+import { Handover } from "./handover.ts";
 import { JsonSplitter, maxMessageBytes } from "./json_splitter.ts";
 import type { QmpEvent } from "./machine_control.ts";
 import { errorReply, eventMessage, greeting } from "./protocol.ts";
@@ -18,18 +19,26 @@ export interface SessionPort {
   now(): number;
 }
 
+const space = 0x20;
+/** What a client may send in advance; more closes the oldest. */
+const maxCarried = 4;
+
+export type SessionContext = Omit<CommandContext, "takeDescriptor">;
+
 export class Session {
   readonly #port: SessionPort;
   readonly #commands: CommandTable;
-  readonly #context: CommandContext;
+  readonly #context: SessionContext;
   readonly #splitter = new JsonSplitter();
   readonly #flow: FlowLimit;
   #work: Promise<void> = Promise.resolve();
   #busy = false;
   #held: string[] = [];
   #closed = false;
+  /** Descriptors that a message to come may take, the oldest first. */
+  #carried: Handover[] = [];
 
-  constructor(port: SessionPort, commands: CommandTable, context: CommandContext) {
+  constructor(port: SessionPort, commands: CommandTable, context: SessionContext) {
     this.#port = port;
     this.#commands = commands;
     this.#context = context;
@@ -37,12 +46,19 @@ export class Session {
     port.send(greeting(context.version));
   }
 
-  /** Bytes from the client. */
-  receive(chunk: Uint8Array): void {
+  /**
+   * Bytes from the client. Descriptors that came with them are for a message that ends in them; for
+   * the next one when none does, or after a space, by which clients send descriptors in advance.
+   */
+  receive(chunk: Uint8Array, descriptors: readonly number[] = []): void {
+    const brought = this.#bring(descriptors);
+    let hasMessage = false;
     for (const part of this.#splitter.push(chunk)) {
       switch (part.kind) {
         case "message":
+          hasMessage = true;
           this.#enqueue(part.text);
+          this.#dropAllBut(brought);
           break;
         case "garbage":
           this.#sayLater('Bad request: expected a JSON object like {"execute":"query-status"}.');
@@ -53,6 +69,28 @@ export class Session {
           break;
       }
     }
+    const isOver = !this.#splitter.isWithinObject && chunk.at(-1) !== space;
+    if (hasMessage && isOver) this.#dropAllBut(undefined);
+  }
+
+  /** The client sends nothing more: closes when everything is answered. */
+  finish(): void {
+    this.#dropAllBut(undefined);
+    this.#then(() => this.#port.close());
+  }
+
+  #bring(descriptors: readonly number[]): Handover | undefined {
+    if (descriptors.length === 0) return undefined;
+    const brought = new Handover(descriptors);
+    brought.hold();
+    this.#carried.push(brought);
+    if (this.#carried.length > maxCarried) this.#carried.shift()?.release();
+    return brought;
+  }
+
+  #dropAllBut(kept: Handover | undefined): void {
+    for (const handover of this.#carried) if (handover !== kept) handover.release();
+    this.#carried = this.#carried.filter((handover) => handover === kept);
   }
 
   /** Sends an event now, or after the reply of the command that is running. */
@@ -67,6 +105,7 @@ export class Session {
   end(): void {
     this.#closed = true;
     this.#held = [];
+    this.#dropAllBut(undefined);
   }
 
   #then(step: () => void | Promise<void>): void {
@@ -80,17 +119,23 @@ export class Session {
   }
 
   #enqueue(text: string): void {
-    if (this.#flow.admit()) {
-      this.#then(() => this.#execute(text));
+    if (!this.#flow.admit()) {
+      const sentence = `More than ${requestsPerSecond} requests in one second; try again later.`;
+      this.#then(() => this.#port.send(errorReply("OperationThrottled", sentence, idOf(text))));
       return;
     }
-    const sentence = `More than ${requestsPerSecond} requests in one second; try again later.`;
-    this.#then(() => this.#port.send(errorReply("OperationThrottled", sentence, idOf(text))));
+    const handovers = this.#carried;
+    for (const handover of handovers) handover.hold();
+    this.#then(() => this.#execute(text, () => takeFirst(handovers)));
+    this.#work = this.#work.then(() => {
+      for (const handover of handovers) handover.release();
+    });
   }
 
-  async #execute(text: string): Promise<void> {
+  async #execute(text: string, takeDescriptor: () => number | undefined): Promise<void> {
     this.#busy = true;
-    const { reply, afterReply } = await this.#commands.answer(this.#context, text);
+    const context = { ...this.#context, takeDescriptor };
+    const { reply, afterReply } = await this.#commands.answer(context, text);
     this.#busy = false;
     if (this.#closed) {
       // The order was given; losing its reply does not take it back.
@@ -101,4 +146,12 @@ export class Session {
     for (const event of this.#held.splice(0)) this.#port.send(event);
     await afterReply?.();
   }
+}
+
+function takeFirst(handovers: readonly Handover[]): number | undefined {
+  for (const handover of handovers) {
+    const fd = handover.take();
+    if (fd !== undefined) return fd;
+  }
+  return undefined;
 }

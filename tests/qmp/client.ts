@@ -1,6 +1,7 @@
 // A QMP client for tests that takes messages one after another.
 
 import type { Socket } from "bun";
+import { sendDescriptors } from "../support/libc.ts";
 
 export interface Message {
   readonly QMP?: { readonly version: unknown; readonly capabilities: unknown };
@@ -51,6 +52,12 @@ export class Client {
   send(bytes: string): void {
     this.#socket.write(bytes);
     this.#socket.flush();
+  }
+
+  /** Sends bytes with descriptors, which stay the caller's; on a unix socket. */
+  sendWith(descriptors: readonly number[], bytes: string): void {
+    const { fd } = this.#socket as unknown as { readonly fd: number };
+    sendDescriptors(fd, Buffer.from(bytes), descriptors);
   }
 
   /** The next message; waits for it. */

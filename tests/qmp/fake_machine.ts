@@ -1,14 +1,26 @@
 // A machine for QMP tests: it only keeps its state and sends events as a real one does.
 
+import "../support/core_library.ts";
+import { Core } from "../../src/core/core.ts";
+import { listenToDoorbell } from "../../src/core/doorbell.ts";
+import { Channels } from "../../src/machine/channels.ts";
 import type {
   BalloonControl,
   BootTimes,
+  DescriptorChannel,
   MachineControl,
   QmpEvent,
   RunState,
 } from "../../src/qmp/machine_control.ts";
+import { NamedDescriptors } from "../../src/qmp/named_descriptors.ts";
+
+/** Sockets are received as by a real machine; one core serves the tests of a process. */
+const core = Core.create();
+const channels = new Channels(core);
+await listenToDoorbell(core, () => channels.onNews());
 
 export class FakeMachine implements MachineControl {
+  readonly descriptors = new NamedDescriptors();
   state: RunState = "running";
   readonly calls: string[] = [];
   balloonControl: BalloonControl | undefined;
@@ -95,6 +107,10 @@ export class FakeMachine implements MachineControl {
   readMemory(guestAddress: number, size: number): Uint8Array | undefined {
     const bytes = Uint8Array.from({ length: size }, (_, index) => 0xa0 + index);
     return guestAddress + size <= 0x1000_0000 ? bytes : undefined;
+  }
+
+  openChannel(fd: number, onReadable: () => void): DescriptorChannel {
+    return channels.open(fd, onReadable);
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {

@@ -27,6 +27,10 @@ async def main() -> None:
     schema = await client.execute("query-qmp-schema")
     properties = await client.execute(
         "device-list-properties", {"typename": "virtio-blk-device"})
+    with open("/dev/null", "rb") as file:
+        client.send_fd_scm(file.fileno())
+    await client.execute("getfd", {"fdname": "null"})
+    closed = await client.execute("closefd", {"fdname": "null"})
     times = await client.execute("query-boot-times")
     await client.disconnect()
     print(json.dumps({
@@ -39,6 +43,7 @@ async def main() -> None:
             info["meta-type"] for info in schema if info["name"] == "quit"],
         "hasDrive": "drive" in [each["name"] for each in properties],
         "origin": times["origin"],
+        "closed": closed,
         "hasQuit": {"name": "quit"} in commands,
     }))
 

@@ -20,25 +20,29 @@ if (!isInstalled) console.log("skipped: qemu.qmp 0.0.6 cannot be installed by pi
 
 const qmp = withServer();
 
-test.skipIf(!isInstalled)("qemu.qmp connects, pauses, resumes and reads events", async () => {
-  const client = Bun.spawn(["python3", join(import.meta.dir, "foreign_client.py"), qmp.path], {
-    env: { ...process.env, PYTHONPATH: packages },
-    stderr: "pipe",
-  });
-  const [output, complaint] = await Promise.all([
-    new Response(client.stdout).text(),
-    new Response(client.stderr).text(),
-  ]);
-  expect(complaint).toBe("");
-  expect(JSON.parse(output)).toEqual({
-    before: "running",
-    stopped: "STOP",
-    paused: "paused",
-    resumed: "RESUME",
-    error: "CommandNotFound",
-    describesQuit: ["command"],
-    hasDrive: true,
-    origin: "exec",
-    hasQuit: true,
-  });
-});
+test.skipIf(!isInstalled)(
+  "qemu.qmp connects, pauses, resumes, reads events and sends a descriptor",
+  async () => {
+    const client = Bun.spawn(["python3", join(import.meta.dir, "foreign_client.py"), qmp.path], {
+      env: { ...process.env, PYTHONPATH: packages },
+      stderr: "pipe",
+    });
+    const [output, complaint] = await Promise.all([
+      new Response(client.stdout).text(),
+      new Response(client.stderr).text(),
+    ]);
+    expect(complaint).toBe("");
+    expect(JSON.parse(output)).toEqual({
+      before: "running",
+      stopped: "STOP",
+      paused: "paused",
+      resumed: "RESUME",
+      error: "CommandNotFound",
+      describesQuit: ["command"],
+      hasDrive: true,
+      origin: "exec",
+      closed: {},
+      hasQuit: true,
+    });
+  },
+);

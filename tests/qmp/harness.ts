@@ -36,6 +36,7 @@ export function withServer(): Harness {
   });
   afterEach(() => {
     harness.server.close();
+    harness.machine.descriptors.closeAll();
     rmSync(harness.folder, { recursive: true });
   });
   return harness;

@@ -1,6 +1,7 @@
 // What describes the protocol agrees with what the server does: examples, introspection, schemas.
 
 import { beforeEach, expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
 import * as v from "valibot";
 import { absentCommands } from "../../src/qmp/commands/absent.ts";
 import { commandTable } from "../../src/qmp/commands/registry.ts";
@@ -10,10 +11,14 @@ import { examples } from "../../src/qmp/schema/examples.ts";
 import { introspect } from "../../src/qmp/schema/introspect.ts";
 import { protocolJsonSchema } from "../../src/qmp/schema/json_schema.ts";
 import { qmpReference } from "../../src/qmp/schema/reference.ts";
+import type { Message } from "./client.ts";
 import { withServer } from "./harness.ts";
 
 const qmp = withServer();
-beforeEach(() => qmp.machine.addBalloon(256 * 2 ** 20));
+beforeEach(() => {
+  qmp.machine.addBalloon(256 * 2 ** 20);
+  qmp.machine.descriptors.add("tap0", openSync("/dev/null", "r"));
+});
 
 const { commands } = commandTable;
 const names = commands.map(({ name }) => name);
@@ -25,17 +30,23 @@ test("each command has one example, and no example is for another", () => {
 const whole = Object.entries(examples).filter(([, each]) => each.isExcerpt === undefined);
 const excerpts = Object.entries(examples).filter(([, each]) => each.isExcerpt === true);
 
-test.each(whole)(
-  "the example of %s is what the server answers",
-  async (name, { args, returns }) => {
-    const client = await qmp.greeted();
-    expect(await client.ask(name, { arguments: args ?? {} })).toMatchObject({ return: returns });
-  },
-);
-
-test.each(excerpts)("the excerpt of %s is in the answer", async (name, { args, returns }) => {
+/** Sends a command as its example does. */
+async function perform(name: string): Promise<Message> {
   const client = await qmp.greeted();
-  const { return: result } = await client.ask(name, { arguments: args ?? {} });
+  const descriptor = openSync("/dev/null", "r");
+  const descriptors = examples[name]?.hasDescriptor ? [descriptor] : [];
+  const request = { execute: name, arguments: examples[name]?.args ?? {} };
+  client.sendWith(descriptors, JSON.stringify(request));
+  closeSync(descriptor);
+  return client.next();
+}
+
+test.each(whole)("the example of %s is what the server answers", async (name, { returns }) => {
+  expect(await perform(name)).toMatchObject({ return: returns });
+});
+
+test.each(excerpts)("the excerpt of %s is in the answer", async (name, { returns }) => {
+  const { return: result } = await perform(name);
   const shown = (returns as object[]).map((each) => expect.objectContaining(each));
   expect(result).toEqual(expect.arrayContaining(shown));
 });
@@ -43,8 +54,7 @@ test.each(excerpts)("the excerpt of %s is in the answer", async (name, { args, r
 test.each(commands.map((command) => [command.name, command] as const))(
   "the answer of %s fits its schema",
   async (name, { resultSchema }) => {
-    const client = await qmp.greeted();
-    const { return: result } = await client.ask(name, { arguments: examples[name]?.args ?? {} });
+    const { return: result } = await perform(name);
     expect(v.safeParse(resultSchema, result).issues).toBeUndefined();
   },
 );

@@ -109,7 +109,9 @@ pub const Image = struct {
         while (done < window.size) {
             const rest = self.bounce[done..window.size];
             const offset: i64 = @intCast(window.offset + done);
-            const raw = linux.pread(self.options.fd, rest.ptr, rest.len, offset);
+            // As all else reads: the filter of this thread allows no pread beside.
+            const piece = [_]Iovec{.{ .base = rest.ptr, .len = rest.len }};
+            const raw = linux.preadv2(self.options.fd, &piece, piece.len, offset, 0);
             const answer = system.result(raw);
             if (answer.errno == system.EINTR) continue;
             if (!answer.ok()) return answer;

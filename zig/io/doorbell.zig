@@ -18,6 +18,8 @@ pub const News = enum(u32) {
     boot_mark = 3,
     /// Writing guest memory into a file has ended.
     migration = 4,
+    /// A channel has something to receive.
+    channel = 5,
 };
 
 pub const Doorbell = struct {

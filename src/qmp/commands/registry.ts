@@ -4,6 +4,7 @@ import { CommandTable } from "../command.ts";
 import { absentCommands } from "./absent.ts";
 import { boardCommands } from "./board.ts";
 import { capabilityCommands } from "./capabilities.ts";
+import { descriptorCommands } from "./descriptors.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
@@ -16,6 +17,7 @@ export const commandTable = new CommandTable(
     ...inventoryCommands,
     ...memoryCommands,
     ...boardCommands,
+    ...descriptorCommands,
     ...capabilityCommands,
   ],
   absentCommands,

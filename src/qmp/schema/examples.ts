@@ -4,6 +4,8 @@ export interface Example {
   /** The arguments of the request; none without. */
   readonly args?: Readonly<Record<string, unknown>>;
   readonly returns: unknown;
+  /** A descriptor comes with the request. */
+  readonly hasDescriptor?: true;
   /** The list is longer: only some elements are shown. */
   readonly isExcerpt?: true;
 }
@@ -139,6 +141,11 @@ const memory = {
   "query-balloon": { returns: { actual: 268435456 } },
 } satisfies Record<string, Example>;
 
+const descriptors = {
+  getfd: { args: { fdname: "tap0" }, returns: {}, hasDescriptor: true },
+  closefd: { args: { fdname: "tap0" }, returns: {} },
+} satisfies Record<string, Example>;
+
 /** By the command's name. */
 export const examples: Readonly<Record<string, Example>> = {
   ...lifeCycle,
@@ -147,4 +154,5 @@ export const examples: Readonly<Record<string, Example>> = {
   ...memory,
   ...board,
   ...capabilities,
+  ...descriptors,
 };

@@ -29,12 +29,13 @@ function argumentLine({ name, shape, isOptional }: Member): string {
   return `- \`${name}\`: ${nameOf(shape)}${isOptional ? ", optional" : ""}`;
 }
 
-function exampleLines(name: string, { args, returns, isExcerpt }: Example): string[] {
+function exampleLines(name: string, example: Example): string[] {
+  const { args, returns, isExcerpt, hasDescriptor } = example;
   const request = args === undefined ? { execute: name } : { execute: name, arguments: args };
   const note = isExcerpt ? " (an excerpt)" : "";
   return [
     "```json",
-    `-> ${JSON.stringify(request)}`,
+    `-> ${JSON.stringify(request)}${hasDescriptor ? " (with a descriptor)" : ""}`,
     `<- ${JSON.stringify({ return: returns })}${note}`,
     "```",
   ];
