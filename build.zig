@@ -31,7 +31,7 @@ pub fn build(b: *std.Build) void {
     });
     const fuzz = b.addRunArtifact(fuzzer);
     fuzz.addPassthruArgs();
-    b.step("fuzz", "Run a fuzzer: -- NAME SEED [ITERATIONS]").dependOn(&fuzz.step);
+    b.step("fuzz", "Run a fuzzer: -- NAME SEED [STEPS|SECONDSs]").dependOn(&fuzz.step);
 
     const tests = b.addTest(.{ .root_module = coreModule(b, "zig/tests.zig", target, .Debug) });
     b.step("test", "Run the unit tests").dependOn(&b.addRunArtifact(tests).step);

@@ -16,6 +16,7 @@ const system = @import("kernel/system.zig");
 const vhost_user = @import("devices/virtio/vhost_user_kind.zig");
 const vsock = @import("devices/virtio/vsock.zig");
 const table = @import("devices/table.zig");
+const trial_module = @import("fuzz/trial.zig");
 const Core = @import("core.zig").Core;
 const FakeBackEnd = @import("vhost_user/fake_back_end.zig").FakeBackEnd;
 const ModelKind = @import("devices/registry.zig").ModelKind;
@@ -158,15 +159,15 @@ const Machine = struct {
     }
 };
 
-/// Runs `iterations` damaged states that `seed` determines.
-pub fn run(seed: u64, iterations: u64) !void {
-    var generator: std.Random.DefaultPrng = .init(seed);
+/// Runs damaged states that the seed determines.
+pub fn run(trial: *trial_module.Trial) anyerror!void {
+    var generator: std.Random.DefaultPrng = .init(trial.seed);
     const random = generator.random();
     var machine: Machine = undefined;
     try machine.init();
     defer machine.deinit();
     var buffer: [state_size_max]u8 = undefined;
-    for (0..iterations) |_| {
+    while (trial.next()) |_| {
         const index = random.uintLessThan(usize, Machine.model_count);
         if (random.uintLessThan(u32, 8) == 0) machine.start(index);
         scribble(&machine, random);
@@ -232,5 +233,5 @@ fn use(machine: *Machine, index: usize, random: std.Random) void {
 }
 
 test "damaged states of some seeds do no harm" {
-    for (1..5) |seed| try run(seed, 2000);
+    try trial_module.smoke("state", run, 2000);
 }

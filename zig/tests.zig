@@ -37,6 +37,10 @@ test {
     _ = @import("virtio/served_test.zig");
     _ = @import("virtio/fuzz_queue.zig");
     _ = @import("fuzz_state.zig");
+    _ = @import("fuzz/mmio.zig");
+    _ = @import("fuzz/platform.zig");
+    _ = @import("fuzz/virtio.zig");
+    _ = @import("fuzz.zig");
     _ = @import("devices/virtio/blk_test.zig");
     _ = @import("devices/virtio/balloon.zig");
     _ = @import("devices/virtio/console_config.zig");

@@ -44,5 +44,5 @@ export function withoutExcepted(
 
 /** Test and fuzz code of the data plane, which stands above what it drives. */
 export function isZigTest(path: string): boolean {
-  return /(_test|\/tests|\/test_\w+|\/fuzz_\w+)\.zig$/.test(path);
+  return /(_test|_fuzz|\/tests|\/test_\w+|\/fuzz_\w+|\/fuzz\/\w+)\.zig$/.test(path);
 }

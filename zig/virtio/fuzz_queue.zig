@@ -9,22 +9,24 @@ const device = @import("device.zig");
 const engine = @import("../io/engine.zig");
 const queue = @import("queue.zig");
 const test_guest = @import("test_guest.zig");
+const trial_module = @import("../fuzz/trial.zig");
 
 const Guest = test_guest.Guest;
 const ring_size = 16;
 
-/// Runs `iterations` steps of a guest that `seed` determines, and checks the device at the end.
-pub fn run(seed: u64, iterations: u64) !void {
-    var generator: std.Random.DefaultPrng = .init(seed);
+/// Runs a guest that the seed determines, and checks the device at the end.
+pub fn run(trial: *trial_module.Trial) anyerror!void {
+    var generator: std.Random.DefaultPrng = .init(trial.seed);
     const random = generator.random();
     var guest: Guest = undefined;
     try guest.init(parameters(random));
     defer guest.deinit();
     guest.queue_index = @intCast(random.uintLessThan(u32, guest.block.params.queue_count));
     guest.start(features(random), ring_size);
-    var other: OtherProcessor = .{ .guest = &guest, .seed = random.int(u64), .count = iterations };
+    const count = trial.step_count;
+    var other: OtherProcessor = .{ .guest = &guest, .seed = random.int(u64), .count = count };
     const thread = try std.Thread.spawn(.{}, OtherProcessor.run, .{&other});
-    for (0..iterations) |_| step(&guest, random);
+    while (trial.next()) |_| step(&guest, random);
     thread.join();
     guest.transport.device.unpause();
     guest.start(test_guest.version_1, ring_size);
@@ -206,5 +208,5 @@ fn scribble(guest: *Guest, random: std.Random) void {
 }
 
 test "hostile guests of some seeds do no harm" {
-    for (1..9) |seed| try run(seed, 2000);
+    try trial_module.smoke("queue", run, 4000);
 }

@@ -112,6 +112,17 @@ test("gives up a frame for which a whole ring has no room", async () => {
   expect((await driver.receive()).frame).toEqual(frameTo(OWN_MAC));
 });
 
+test("knows whom a frame is for when the guest has no room for its beginning", async () => {
+  using bench = new NetBench({ features: NET_FEATURE.mergeable | NET_FEATURE.control });
+  const { driver, wire } = bench;
+  expect(await driver.command([0, 0, 0])).toBe(0);
+  driver.offerBuffers(1, HEADER_SIZE);
+  wire.send(withHeader(frameTo(OTHER_MAC)));
+  wire.send(withHeader(frameTo(OWN_MAC)));
+  driver.offerBuffers(1, BUFFER_SIZE);
+  expect(await driver.receive()).toMatchObject({ frame: frameTo(OWN_MAC), bufferCount: 2 });
+});
+
 test("receives into tiny buffers across which the count of the header lies", async () => {
   using bench = new NetBench({ features: FEATURE.indirect });
   const { driver, ram } = { driver: bench.driver, ram: bench.machine.ram };

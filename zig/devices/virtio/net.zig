@@ -202,6 +202,8 @@ pub const Net = struct {
         } else {
             self.device.queues[queue_index].disableNotifications();
             pair.wants_input = true;
+            // The tap does not know of a frame that waits here.
+            if (pair.rest.size != 0) self.receive(pair);
         }
         pair.watch();
     }

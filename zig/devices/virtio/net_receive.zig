@@ -128,11 +128,13 @@ pub const Gathered = struct {
         return self.pieces[self.first_piece..self.end_piece];
     }
 
-    /// The beginning of the frame that was read.
+    /// The beginning of the frame that was read into the pieces of `target`: the guest's may be too
+    /// short even for that.
     pub fn look(self: *const Gathered, bytes: *[net_filter.look_size]u8, size: u64) []const u8 {
         var start: [tap.header_size + net_filter.look_size]u8 = undefined;
         const length: usize = @intCast(@min(size, start.len));
-        const copied = chain_module.copyFrom(self.guestPieces(), start[0..length]);
+        const pieces = self.pieces[self.first_piece .. self.end_piece + 1];
+        const copied = chain_module.copyFrom(pieces, start[0..length]);
         const frame = start[tap.header_size..copied];
         @memcpy(bytes[0..frame.len], frame);
         return bytes[0..frame.len];
