@@ -7,11 +7,14 @@ import { untilFound } from "./until.ts";
 
 /** Of a socket that accepts connections (proc(5), /proc/net/unix). */
 const ACCEPTS = "00010000";
+/** DPDK takes seconds. */
+const START_TIMEOUT_MS = 20_000;
 
-/** Why a program's tests are skipped; undefined when it is there. */
-export function whyNo(program: string): string | undefined {
-  if (Bun.which(program) !== null) return undefined;
-  const reason = `this host has no ${program}`;
+/** Why a program's tests are skipped; undefined when it is there for this user. */
+export function whyNo(program: string, user: "any user" | "root"): string | undefined {
+  const isThere = Bun.which(program) !== null;
+  if (isThere && (user === "any user" || process.getuid?.() === 0)) return undefined;
+  const reason = isThere ? `${program} needs root` : `this host has no ${program}`;
   console.log(`skipped: ${reason}`);
   return reason;
 }
@@ -43,10 +46,11 @@ export class BackEnd implements AsyncDisposable {
       stderr: "pipe",
     });
     this.#child = child;
-    await untilFound(`${this.#argv[0]} to listen`, async () => {
+    const look = async () => {
       if (child.exitCode !== null) throw new Error(await new Response(child.stderr).text());
       return isListening(this.socket) || undefined;
-    });
+    };
+    await untilFound(`${this.#argv.join(" ")} to listen`, look, START_TIMEOUT_MS);
   }
 
   async kill(): Promise<void> {

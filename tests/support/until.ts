@@ -9,14 +9,18 @@ export async function until(what: string, condition: () => boolean): Promise<voi
   await untilFound(what, async () => condition() || undefined);
 }
 
-/** The first value that `find` gives which is not undefined, with the same bound. */
-export async function untilFound<T>(what: string, find: () => Promise<T | undefined>): Promise<T> {
+/** The first value that `find` gives which is not undefined, with the same bound or another. */
+export async function untilFound<T>(
+  what: string,
+  find: () => Promise<T | undefined>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<T> {
   const started = performance.now();
   while (true) {
     const found = await find();
     if (found !== undefined) return found;
     const waited = performance.now() - started;
-    if (waited > TIMEOUT_MS) throw new Error(`waited ${TIMEOUT_MS} ms for ${what}`);
+    if (waited > timeoutMs) throw new Error(`waited ${timeoutMs} ms for ${what}`);
     await new Promise((resolve) => {
       if (waited < EAGER_MS) setImmediate(resolve);
       else setTimeout(resolve, 1);

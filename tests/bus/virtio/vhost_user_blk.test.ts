@@ -22,7 +22,7 @@ const DAEMON = "qemu-storage-daemon";
 /** VIRTIO_BLK_F_CONFIG_WCE. */
 const CONFIG_WRITE_BACK = 1n << 11n;
 const DISK_SIZE = 4 * 2 ** 20;
-const withDaemon = test.skipIf(whyNo(DAEMON) !== undefined);
+const withDaemon = test.skipIf(whyNo(DAEMON, "any user") !== undefined);
 
 /** An image of zeroes that stays when the daemon is started again, at so many requests a second. */
 const daemon = (more: string, iopsLimit: number) => (socket: string, folder: TemporaryFolder) => {
