@@ -20,6 +20,7 @@ const fuzzers = .{
     .balloon = Fuzzer(@import("devices/virtio/balloon_fuzz.zig").Target),
     .console = Fuzzer(@import("devices/virtio/console_fuzz.zig").Target),
     .vsock = Fuzzer(@import("devices/virtio/vsock_fuzz.zig").Target),
+    .vhost_user = @import("vhost_user/back_end_fuzz.zig"),
 };
 
 const names = @typeInfo(@TypeOf(fuzzers)).@"struct".field_names;

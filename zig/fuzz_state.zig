@@ -18,7 +18,7 @@ const vsock = @import("devices/virtio/vsock.zig");
 const table = @import("devices/table.zig");
 const trial_module = @import("fuzz/trial.zig");
 const Core = @import("core.zig").Core;
-const FakeBackEnd = @import("vhost_user/fake_back_end.zig").FakeBackEnd;
+const FakeBackEnd = @import("vhost_user/test_back_end.zig").FakeBackEnd;
 const ModelKind = @import("devices/registry.zig").ModelKind;
 
 const memory_size = 2 * 1024 * 1024;

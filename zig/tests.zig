@@ -48,4 +48,5 @@ test {
     _ = @import("block/throttle.zig");
     _ = @import("vhost_user/memory_table.zig");
     _ = @import("vhost_user/link_test.zig");
+    _ = @import("vhost_user/back_end_fuzz.zig");
 }

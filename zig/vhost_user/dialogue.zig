@@ -73,6 +73,10 @@ pub const Ring = struct {
     base: u16 = 0,
     stage: Stage = .none,
     enabled_told: bool = false,
+
+    pub fn isRunning(self: *const Ring) bool {
+        return self.stage == .running;
+    }
 };
 
 /// Memory in which a back end notes what it works on, so that its successor can go on.
@@ -415,6 +419,11 @@ pub const Dialogue = struct {
         self.written_end = 0;
         for (&self.rings) |*ring| ring.enabled = true;
         self.dropInflight();
+    }
+
+    /// At rest: nothing is asked, nothing is to be said.
+    pub fn settled(self: *const Dialogue) bool {
+        return self.asked == null and self.introduction() == null and self.operation() == null;
     }
 
     /// Whether a ring that is not wanted is its owner's again, and `base` says where it goes on.

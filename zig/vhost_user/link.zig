@@ -35,11 +35,13 @@ pub const Cause = enum(u32) {
 /// `struct sockaddr_un`.
 pub const address_size_max = 110;
 
-/// How long to wait before the next try: the first time, and at most.
+/// How long to wait: for the next try at first and at most, for an answer, for a stop.
 pub const Patience = struct {
     retry_first_ns: u64 = limits.vhost_user_retry_first_ns,
     retry_most_ns: u64 = limits.vhost_user_retry_most_ns,
     answer_ns: u64 = limits.vhost_user_answer_ns,
+    /// For all rings to come back.
+    stop_ns: u64 = limits.vhost_user_stop_ns,
 };
 
 pub const Options = struct {
@@ -159,9 +161,9 @@ pub const Link = struct {
 
     /// Rings are not wanted any more: a back end that does not stop in time is given up. Loop
     /// thread.
-    pub fn stopWithin(self: *Link, time_ns: u64) void {
+    pub fn stopInTime(self: *Link) void {
         if (self.channel.fd < 0) return;
-        self.stop_deadline_ns = system.monotonicNs() + time_ns;
+        self.stop_deadline_ns = system.monotonicNs() + self.options.patience.stop_ns;
         self.armDeadline();
         self.wake();
     }

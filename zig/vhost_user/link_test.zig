@@ -4,7 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const errors = @import("../errors.zig");
-const fake = @import("fake_back_end.zig");
+const fake = @import("test_back_end.zig");
 const link_module = @import("link.zig");
 const protocol = @import("message.zig");
 const system = @import("../kernel/system.zig");
@@ -112,11 +112,11 @@ const Bench = struct {
     }
 
     /// The guest resets its device.
-    fn stopRings(self: *Bench, wait_ns: u64) !void {
+    fn stopRings(self: *Bench) !void {
         self.loop.guard.lock();
         self.is_running = false;
         for (&self.link.dialogue.rings) |*ring| ring.wanted = false;
-        self.link.stopWithin(wait_ns);
+        self.link.stopInTime();
         self.loop.guard.unlock();
         for (0..10_000) |_| {
             if (self.forgetWhenQuiet()) return;
@@ -175,7 +175,7 @@ test "a disk is introduced, started, stopped and reset in the order of the proto
     try bench.activate();
     try bench.awaitAsked(.set_vring_enable, 2);
     bench.back_end.base = 5;
-    try bench.stopRings(5_000 * ms);
+    try bench.stopRings();
     try bench.awaitAsked(.reset_device, 1);
     const ring = [_]Request{
         .set_vring_num,
@@ -227,7 +227,7 @@ test "a back end without protocol features is served with what all know" {
     try expect(bench.isUp());
     try bench.activate();
     try bench.awaitAsked(.set_vring_kick, 2);
-    try bench.stopRings(5_000 * ms);
+    try bench.stopRings();
     try expectEqual(0, bench.back_end.countOf(.set_vring_enable));
     try expectEqual(0, bench.back_end.countOf(.get_inflight_fd));
     try expectEqual(2, bench.back_end.countOf(.get_vring_base));
@@ -291,7 +291,7 @@ test "a bad answer while the rings are started loses the back end, and the next 
         try expect(bench.isUp());
         try bench.activate();
         try bench.awaitAsked(bad.request, 2);
-        try bench.stopRings(5_000 * ms);
+        try bench.stopRings();
         bench.end();
     }
     try expectEqual(before, openDescriptors());
@@ -377,12 +377,12 @@ test "a back end that does not stop in time is given up" {
     var bench: Bench = .{ .back_end = .{
         .tamper = .{ .request = .get_vring_base, .fault = .silent },
     } };
-    try bench.start(disk);
+    try bench.startWith(disk, .{ .retry_first_ns = ms, .stop_ns = 20 * ms });
     defer bench.end();
     try expect(bench.isUp());
     try bench.activate();
     try bench.awaitAsked(.set_vring_enable, 2);
-    try bench.stopRings(20 * ms);
+    try bench.stopRings();
     try expectEqual(1, bench.link.state().loss_count);
     try bench.awaitUp(true);
 }

@@ -7,6 +7,7 @@ const chain = @import("../../virtio/chain.zig");
 const errors = @import("../../errors.zig");
 const kinds = @import("vhost_user_kind.zig");
 const limits = @import("../../limits.zig");
+const link_module = @import("../../vhost_user/link.zig");
 const loop_module = @import("../../io/loop.zig");
 const model = @import("../../virtio/model.zig");
 const net_config = @import("net_config.zig");
@@ -14,7 +15,7 @@ const net_control = @import("net_control.zig");
 const protocol = @import("../../vhost_user/message.zig");
 const Device = @import("../../virtio/device.zig").Device;
 const Filter = @import("net_filter.zig").Filter;
-const Link = @import("../../vhost_user/link.zig").Link;
+const Link = link_module.Link;
 const Lock = @import("../../lock.zig").Lock;
 const Queue = @import("../../virtio/device.zig").Queue;
 const Ring = @import("../../virtio/served.zig").Ring;
@@ -63,6 +64,17 @@ pub const VhostUser = struct {
         loop: *loop_module.Loop,
         failure: *errors.Failure,
     ) errors.CoreError!void {
+        try self.initWith(params, loop, .{}, failure);
+    }
+
+    /// The same with another patience.
+    pub fn initWith(
+        self: *VhostUser,
+        params: Params,
+        loop: *loop_module.Loop,
+        patience: link_module.Patience,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
         if (!params.isValid()) return error.Invalid;
         self.* = .{ .params = params, .loop = loop };
         try self.link.init(.{
@@ -71,6 +83,7 @@ pub const VhostUser = struct {
             .needs = params.needs(),
             .context = self,
             .turned = handleTurn,
+            .patience = patience,
         }, failure);
         errdefer self.link.deinit();
         const report = self.link.awaitFirst(limits.vhost_user_start_ns);
@@ -167,7 +180,7 @@ pub const VhostUser = struct {
     /// See `Model.release`; the rings come back when the back end has answered, or is given up.
     pub fn release(self: *VhostUser) void {
         for (&self.link.dialogue.rings) |*ring| ring.wanted = false;
-        self.link.stopWithin(limits.vhost_user_stop_ns);
+        self.link.stopInTime();
     }
 
     /// Tells the dialogue of a reset that another thread has seen. Loop thread.

@@ -29,6 +29,51 @@ pub const Tamper = struct { request: Request, fault: Fault };
 
 const message_count_max = 4096;
 
+/// A back end that lies, stutters and leaves.
+pub const Disorder = struct {
+    generator: std.Random.DefaultPrng,
+    /// Of a thousand messages, so many are spoiled; guarded by nothing, as one thread sets it.
+    rate: std.atomic.Value(u32) = .init(0),
+
+    /// False when the connection ends here.
+    fn send(
+        self: *Disorder,
+        owner: *FakeBackEnd,
+        channel: *Channel,
+        reply: *Message,
+    ) !bool {
+        const random = self.generator.random();
+        if (random.uintLessThan(u32, 1000) >= self.rate.load(.acquire)) {
+            try FakeBackEnd.sendAll(channel, reply);
+            return true;
+        }
+        switch (random.uintLessThan(u32, 11)) {
+            0 => return false,
+            1 => reply.payload[random.uintLessThan(usize, reply.payload.len)] ^= random.int(u8),
+            2 => reply.size = random.uintLessThan(u32, reply.payload.len + 1),
+            3 => reply.flags = random.int(u32),
+            4 => reply.request = random.uintLessThan(u32, 50),
+            5 => attach(reply, random.uintAtMost(usize, reply.fds.len - reply.fd_count)),
+            6 => try FakeBackEnd.sendAll(channel, reply),
+            7 => return writeRandom(channel.fd, random),
+            8 => owner.request(random.uintLessThan(u32, 8), reply.payload[0..random.int(u3)]),
+            9 => return random.uintLessThan(u32, 20) != 0,
+            else => random.bytes(reply.payload[0..reply.size]),
+        }
+        try FakeBackEnd.sendAll(channel, reply);
+        return true;
+    }
+
+    /// Bytes that are no message; the other side ends it.
+    fn writeRandom(fd: i32, random: std.Random) bool {
+        var bytes: [64]u8 = undefined;
+        random.bytes(&bytes);
+        const size = random.uintLessThan(usize, bytes.len);
+        _ = linux.sendto(fd, &bytes, size, linux.MSG.NOSIGNAL, null, 0);
+        return random.boolean();
+    }
+};
+
 pub const FakeBackEnd = struct {
     features: u64 = 1 << 32 | protocol.feature_protocol,
     protocol_features: u64 = Protocol.multi_queue | Protocol.reply_ack | Protocol.config |
@@ -38,6 +83,8 @@ pub const FakeBackEnd = struct {
     /// What GET_VRING_BASE answers.
     base: u32 = 0,
     tamper: ?Tamper = null,
+    /// Spoils messages at random, with the seed that it holds; null: none.
+    disorder: ?Disorder = null,
     /// Ends each connection after this request.
     leave_after: ?Request = null,
     listen_fd: i32 = -1,
@@ -157,7 +204,11 @@ pub const FakeBackEnd = struct {
                     continue;
                 }
             };
-            try sendAll(&channel, &reply);
+            const disorder = if (self.disorder) |*disorder| disorder else {
+                try sendAll(&channel, &reply);
+                continue;
+            };
+            if (!try disorder.send(self, &channel, &reply)) return;
         }
     }
 
