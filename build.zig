@@ -13,17 +13,9 @@ pub fn build(b: *std.Build) void {
     });
     b.installArtifact(library);
 
-    const generator = b.addExecutable(.{
-        .name = "abi_gen",
-        .root_module = coreModule(b, "zig/abi_gen.zig", b.graph.host, .Debug),
-    });
-    const generate = b.addRunArtifact(generator);
-    const update = b.addInstallFileWithDir(
-        generate.captureStdOut(.{}),
-        .{ .custom = "../zig-out/gen" },
-        "abi.gen.ts",
-    );
-    b.step("gen", "Print the ABI for TypeScript into zig-out/gen").dependOn(&update.step);
+    const gen = b.step("gen", "Print the files for TypeScript into zig-out/gen");
+    addGenerator(b, gen, .{ .root = "zig/abi_gen.zig", .output = "abi.gen.ts" });
+    addGenerator(b, gen, .{ .root = "zig/trace_gen.zig", .output = "trace_events.gen.ts" });
 
     const fuzzer = b.addExecutable(.{
         .name = "fuzz",
@@ -35,6 +27,25 @@ pub fn build(b: *std.Build) void {
 
     const tests = b.addTest(.{ .root_module = coreModule(b, "zig/tests.zig", target, .Debug) });
     b.step("test", "Run the unit tests").dependOn(&b.addRunArtifact(tests).step);
+}
+
+/// A program that prints a file for TypeScript.
+fn addGenerator(
+    b: *std.Build,
+    gen: *std.Build.Step,
+    options: struct { root: []const u8, output: []const u8 },
+) void {
+    const generator = b.addExecutable(.{
+        .name = std.fs.path.stem(options.root),
+        .root_module = coreModule(b, options.root, b.graph.host, .Debug),
+    });
+    const generate = b.addRunArtifact(generator);
+    const update = b.addInstallFileWithDir(
+        generate.captureStdOut(.{}),
+        .{ .custom = "../zig-out/gen" },
+        options.output,
+    );
+    gen.dependOn(&update.step);
 }
 
 fn coreModule(

@@ -1,5 +1,5 @@
-// bun run gen: writes src/core/abi.gen.ts from zig/abi.zig. With --check it only says whether the
-// file is fresh.
+// bun run gen: writes the files of src/core that Zig declares: the ABI and the trace events. With
+// --check it only says whether they are fresh.
 
 import { join } from "node:path";
 import { messageOf, UserError } from "../src/errors.ts";
@@ -7,27 +7,44 @@ import { runCommand } from "./lib/command.ts";
 import { checkout } from "./lib/paths.ts";
 import { zigCommand } from "./lib/zig.ts";
 
-const target = join(checkout, "src/core/abi.gen.ts");
+/** What each file of src/core is made from. */
+const SOURCES: Readonly<Record<string, string>> = {
+  "abi.gen.ts": "zig/abi.zig",
+  "trace_events.gen.ts": "zig/trace/events.zig",
+};
 
-/** The text that the ABI asks for, formatted as the file is. */
-async function generatedText(): Promise<string> {
-  await runCommand([...zigCommand(), "build", "gen"], { cwd: checkout, timeoutMs: 600_000 });
-  return Bun.file(join(checkout, "zig-out/gen/abi.gen.ts")).text();
+function targetOf(name: string): string {
+  return join(checkout, "src/core", name);
 }
 
-/** Throws a UserError when src/core/abi.gen.ts is not what zig/abi.zig says. */
+/** The texts that the sources ask for, by file name. */
+async function generatedTexts(): Promise<[string, string][]> {
+  await runCommand([...zigCommand(), "build", "gen"], { cwd: checkout, timeoutMs: 600_000 });
+  const names = Object.keys(SOURCES);
+  return Promise.all(
+    names.map(async (name): Promise<[string, string]> => {
+      return [name, await Bun.file(join(checkout, "zig-out/gen", name)).text()];
+    }),
+  );
+}
+
+/** Throws a UserError when a generated file is not what its source says. */
 export async function checkGenerated(): Promise<void> {
-  const current = await Bun.file(target)
-    .text()
-    .catch(() => "");
-  if (current !== (await generatedText())) {
-    throw new UserError("src/core/abi.gen.ts is stale: run `bun run gen` and commit it");
+  for (const [name, text] of await generatedTexts()) {
+    const current = await Bun.file(targetOf(name))
+      .text()
+      .catch(() => "");
+    if (current !== text) {
+      throw new UserError(
+        `src/core/${name} is not what ${SOURCES[name]} says: run \`bun run gen\` and commit it`,
+      );
+    }
   }
 }
 
 async function main(): Promise<void> {
   if (process.argv.includes("--check")) return checkGenerated();
-  await Bun.write(target, await generatedText());
+  for (const [name, text] of await generatedTexts()) await Bun.write(targetOf(name), text);
 }
 
 if (import.meta.main) {

@@ -1,15 +1,20 @@
 // stratovirt: command line -> configuration -> machine -> run until it ends.
 
+import { isStaticProgram } from "./core/library.ts";
 import { messageOf } from "./errors.ts";
 import { checkDaemon, reportFailure, reportReady, writePidfile } from "./host/daemon.ts";
 import { type Log, logLevel, openLog } from "./host/log.ts";
+import type { MetricsServer } from "./host/metrics_server.ts";
 import { confineProcess, filterPrograms } from "./host/seccomp.ts";
+import type { Trace } from "./host/trace.ts";
 import { type Assembly, assemble } from "./machine/assemble.ts";
 import { type Ending, guestEnding, Machine } from "./machine/machine.ts";
-import { parseCommandLine } from "./options/command_line.ts";
+import { type CommandLine, parseCommandLine } from "./options/command_line.ts";
 import type { Config } from "./options/config.ts";
 import type { QmpServer } from "./qmp/server.ts";
 import { VERSION } from "./version.ts";
+
+type Printed = Extract<CommandLine, { kind: "print" }>;
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 
@@ -24,7 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const parsed = parseCommandLine(argv, VERSION);
   if (parsed.kind === "print") {
-    console.log(parsed.text);
+    console.log(await completeText(parsed));
     return 0;
   }
   const { config } = parsed;
@@ -41,26 +46,45 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+async function completeText({ text, appendix }: Printed): Promise<string> {
+  if (appendix === undefined) return text;
+  const { traceEventList } = await import("./host/trace_start.ts");
+  return `${text}\n\n${traceEventList()}`;
+}
+
 async function runMachine(config: Config, log: Log): Promise<number> {
   const { pidfile } = config.process;
   const pid = pidfile === undefined ? undefined : writePidfile(pidfile);
+  const trace = await openTrace(config, log);
   try {
-    return await runAssembly(assemble(config), config, log);
+    return await runAssembly(assemble(config), { config, log, trace });
   } finally {
+    trace?.close();
     pid?.close();
   }
 }
 
-async function runAssembly(assembly: Assembly, config: Config, log: Log): Promise<number> {
+interface Surroundings {
+  readonly config: Config;
+  readonly log: Log;
+  readonly trace: Trace | undefined;
+}
+
+async function runAssembly(assembly: Assembly, surroundings: Surroundings): Promise<number> {
+  const { config, log, trace } = surroundings;
   const machine = await Machine.create(assembly, config, log);
+  if (trace !== undefined) machine.useTrace(trace);
   endOnSignals(machine);
   endOnDefects(machine);
   const servers: QmpServer[] = [];
+  let metrics: MetricsServer | undefined;
   try {
     await openQmp(config, machine, servers);
+    metrics = await openMetrics(assembly, config, { machine, servers });
     await openTestBus(config, assembly, machine);
     const { startPaused } = config.process;
     if (config.process.seccomp) {
+      if (servers.length > 0) await readLateModules();
       const scope = config.backEnds.length === 0 ? "alone" : "with back ends";
       confineProcess(assembly.core, log.fd, filterPrograms(scope));
       log.onTurn((fd) => assembly.core.setViolationLog(fd));
@@ -72,6 +96,7 @@ async function runAssembly(assembly: Assembly, config: Config, log: Log): Promis
     await Promise.all(servers.map((server) => server.flush()));
     return report(ending, log);
   } finally {
+    metrics?.close();
     for (const server of servers) server.close();
     machine.close();
   }
@@ -82,6 +107,45 @@ async function openQmp(config: Config, machine: Machine, servers: QmpServer[]): 
   if (config.qmp.length === 0) return;
   const { serveQmp } = await import("./qmp/server.ts");
   for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
+}
+
+/**
+ * Modules that QMP commands load at their first use. From a checkout they are files, which the
+ * filters do not let the runtime look for: then they are read before.
+ */
+async function readLateModules(): Promise<void> {
+  if (isStaticProgram()) return;
+  await Promise.all([
+    import("./host/trace.ts"),
+    import("./qmp/option_list.ts"),
+    import("./qmp/schema/introspect.ts"),
+  ]);
+}
+
+async function openTrace(config: Config, log: Log): Promise<Trace | undefined> {
+  const { trace } = config.process;
+  if (trace === undefined) return undefined;
+  const { startTrace } = await import("./host/trace_start.ts");
+  return startTrace(trace, log);
+}
+
+async function openMetrics(
+  assembly: Assembly,
+  config: Config,
+  { machine, servers }: { readonly machine: Machine; readonly servers: readonly QmpServer[] },
+): Promise<MetricsServer | undefined> {
+  const { metricsSocket } = config.process;
+  if (metricsSocket === undefined) return undefined;
+  const { serveMetrics } = await import("./host/metrics_server.ts");
+  const { collectMetrics } = await import("./machine/metrics.ts");
+  const sources = {
+    assembly,
+    config,
+    status: () => machine.status(),
+    bootTimes: () => machine.bootTimes(),
+    qmp: servers.map(({ counters }) => counters),
+  };
+  return serveMetrics(metricsSocket, () => collectMetrics(sources));
 }
 
 async function openTestBus(config: Config, assembly: Assembly, machine: Machine): Promise<void> {

@@ -11,5 +11,6 @@ pub const groups = .{
     @import("abi/devices.zig"),
     @import("abi/vcpus.zig"),
     @import("abi/snapshot.zig"),
+    @import("abi/trace.zig"),
     @import("abi/jail.zig"),
 };

@@ -3,6 +3,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const types = @import("abi_types.zig");
+const events = @import("trace/events.zig");
 const Core = @import("core.zig").Core;
 
 pub const hash = computeHash();
@@ -24,6 +25,7 @@ fn computeHash() u64 {
         hasher.text(name);
         hasher.number(@field(types.constants, name));
     }
+    for (events.all) |event| hasher.text(event.name);
     // 53 bits, so that it crosses as a number.
     return hasher.state >> 11;
 }

@@ -25,6 +25,8 @@ const save = @import("memory/save.zig");
 const snapshot = @import("snapshot.zig");
 const vhost_user = @import("devices/virtio/vhost_user_kind.zig");
 const link = @import("vhost_user/link.zig");
+const body = @import("devices/virtio/body.zig");
+const trace = @import("trace/trace.zig");
 const scalars = @import("abi_scalars.zig");
 const Bits64 = scalars.Bits64;
 const Pointer = scalars.Pointer;
@@ -203,6 +205,28 @@ pub const BackEndInfo = extern struct {
     loss_count: u64,
 };
 
+/// One trace event that happened (trace.Record).
+pub const TraceRecord = extern struct {
+    /// Nanoseconds since 1970.
+    time_ns: Bits64,
+    thread_id: u32,
+    /// The event's number.
+    event: u32,
+    /// Its arguments, eight bytes each.
+    values: [@sizeOf(@FieldType(trace.Record, "values"))]u8,
+};
+
+comptime {
+    if (@sizeOf(TraceRecord) != @sizeOf(trace.Record)) @compileError("records differ");
+}
+
+pub const TraceTaken = extern struct {
+    count: u32,
+    padding: u32 = 0,
+    /// Records so far that found no room.
+    lost_count: u64,
+};
+
 pub const constants = .{
     .no_line = table.no_line,
     .no_chardev = table.no_chardev,
@@ -258,4 +282,5 @@ pub const named_types = .{
     .VcpuState = vcpu_module.State,
     .RouteKind = kernel_vm.Route.Kind,
     .JailLimit = jail.JailLimit,
+    .DeviceMetrics = body.Metrics,
 };

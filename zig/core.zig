@@ -8,6 +8,7 @@ const system = @import("kernel/system.zig");
 const kvm = @import("kernel/kvm.zig");
 const MemorySave = @import("memory/save.zig").Save;
 const seccomp = @import("seccomp.zig");
+const trace = @import("trace/trace.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
 const Vm = @import("kernel/vm.zig").Vm;
 const guest_memory = @import("memory/guest_memory.zig");
@@ -70,6 +71,7 @@ pub const Core = struct {
         }
         self.clock.virtual = self.vm == null;
         try self.doorbell.open(failure);
+        trace.attach(&self.doorbell);
         _ = try self.addLoop("io0", failure);
         return self;
     }
@@ -92,6 +94,7 @@ pub const Core = struct {
         self.bus.map.deinit(allocator);
         if (self.vm) |*vm| vm.close();
         self.memory.deinit();
+        trace.detach(&self.doorbell);
         self.doorbell.close();
         self.filters.free(allocator);
         allocator.destroy(self);

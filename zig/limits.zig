@@ -67,6 +67,11 @@ pub const console_chain_count_max = 256;
 /// Bytes that a serial port keeps for a guest that does not read.
 pub const serial_receive_size = 1024;
 
+/// Trace records on their way to the log: a power of two.
+pub const trace_record_count = 8 * 1024;
+/// How often a thread tries to put one there while others do.
+pub const trace_attempt_count_max = 64;
+
 /// How long a pause waits for the vCPU threads before it reports failure.
 pub const pause_wait_ns = 2 * 1_000_000_000;
 /// How long installing the filters waits for the iothreads.

@@ -49,4 +49,7 @@ test {
     _ = @import("vhost_user/memory_table.zig");
     _ = @import("vhost_user/link_test.zig");
     _ = @import("vhost_user/back_end_fuzz.zig");
+    _ = @import("trace/trace.zig");
+    _ = @import("trace/ring.zig");
+    _ = @import("trace/line.zig");
 }

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 5935274421781183;
+export const ABI_HASH = 371302981423700;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -341,6 +341,27 @@ export const BackEndInfoLayout = {
   },
 } as const;
 
+export const DeviceMetricsLayout = {
+  size: 120,
+  fields: {
+    notificationCount: { offset: 0, kind: "u64" },
+    requestCount: { offset: 8, kind: "u64" },
+    inFlightCount: { offset: 16, kind: "u64" },
+    readBytes: { offset: 24, kind: "u64" },
+    writtenBytes: { offset: 32, kind: "u64" },
+    receivedCount: { offset: 40, kind: "u64" },
+    receivedBytes: { offset: 48, kind: "u64" },
+    sentCount: { offset: 56, kind: "u64" },
+    sentBytes: { offset: 64, kind: "u64" },
+    skippedCount: { offset: 72, kind: "u64" },
+    droppedCount: { offset: 80, kind: "u64" },
+    randomBytes: { offset: 88, kind: "u64" },
+    targetPageCount: { offset: 96, kind: "u64" },
+    actualPageCount: { offset: 104, kind: "u64" },
+    releasedPageCount: { offset: 112, kind: "u64" },
+  },
+} as const;
+
 export const BalloonInfoLayout = {
   size: 32,
   fields: {
@@ -561,6 +582,24 @@ export const ChecksumParamsLayout = {
   },
 } as const;
 
+export const TraceRecordLayout = {
+  size: 64,
+  fields: {
+    timeNs: { offset: 0, kind: "bits64" },
+    threadId: { offset: 8, kind: "u32" },
+    event: { offset: 12, kind: "u32" },
+    values: { offset: 16, kind: "bytes", length: 48 },
+  },
+} as const;
+
+export const TraceTakenLayout = {
+  size: 16,
+  fields: {
+    count: { offset: 0, kind: "u32" },
+    lostCount: { offset: 8, kind: "u64" },
+  },
+} as const;
+
 export const JailMountParamsLayout = {
   size: 24,
   fields: {
@@ -644,6 +683,7 @@ export const News = {
   bootMark: 3,
   migration: 4,
   channel: 5,
+  trace: 6,
 } as const;
 export type News = (typeof News)[keyof typeof News];
 
@@ -797,6 +837,7 @@ export const SYMBOLS = {
   device_destroy: { args: ["ptr", "u32"], returns: "i32" },
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_back_end: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  device_metrics: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_set_balloon: { args: ["ptr", "u32", "u32"], returns: "i32" },
   device_balloon: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_marks: { args: ["ptr", "u32", "ptr"], returns: "i32" },
@@ -821,6 +862,10 @@ export const SYMBOLS = {
   memory_save_cancel: { args: ["ptr"], returns: "i32" },
   memory_save_checksums: { args: ["ptr", "ptr"], returns: "i32" },
   host_checksums: { args: ["ptr", "ptr"], returns: "i32" },
+  trace_set: { args: ["u32", "u32"], returns: "i32" },
+  trace_open_ring: { args: [], returns: "i32" },
+  trace_set_marker: { args: ["i32"], returns: "i32" },
+  trace_take: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   jail_unshare: { args: ["u32", "ptr"], returns: "i32" },
   jail_join_network: { args: ["i32", "ptr"], returns: "i32" },
   jail_set_host_name: { args: ["ptr", "u32", "ptr"], returns: "i32" },

@@ -10,6 +10,7 @@ import {
   CONSTANTS,
   CoreParamsLayout,
   DeviceInfoLayout,
+  DeviceMetricsLayout,
   DeviceParamsLayout,
   EntryStateLayout,
   FailureLayout,
@@ -36,6 +37,7 @@ import { decode, encode, encodeArray } from "./struct.ts";
 
 export type DeviceId = number;
 export type BlkParams = StructValue<typeof BlkParamsLayout>;
+export type DeviceMetrics = StructValue<typeof DeviceMetricsLayout>;
 export type BalloonInfo = StructValue<typeof BalloonInfoLayout>;
 export type NewMemory = Pick<MemoryParams, "guestAddress" | "size"> & Partial<MemoryParams>;
 export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
@@ -247,6 +249,11 @@ export class Core {
 
   deviceInfo(id: DeviceId): StructValue<typeof DeviceInfoLayout> {
     return this.read("device_info", id, DeviceInfoLayout);
+  }
+
+  /** What a virtio device has done so far. */
+  deviceMetrics(id: DeviceId): DeviceMetrics {
+    return this.read("device_metrics", id, DeviceMetricsLayout);
   }
 
   /** Asks a balloon's guest to give up so many pages altogether. */

@@ -26,6 +26,9 @@ export class CoreError extends Error {
   }
 }
 
+/** Of a call that has no core to keep its cause. */
+export const noCause = { operation: Operation.none, errno: 0, value: 0 } as const;
+
 function sentenceOf(
   call: string,
   status: Status,

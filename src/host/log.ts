@@ -17,12 +17,25 @@ export interface Log {
   warn(text: string): void;
   info(text: string): void;
   debug(text: string): void;
+  /** Whether lines of level trace are written. */
+  readonly showsTrace: boolean;
+  /** A line of level trace, by default of now and of the main thread. */
+  trace(text: string, origin?: LineOrigin): void;
   /** Where the lines go at first. */
   readonly fd: number;
   /** Tells the listener where they go after a turn of the file. */
   onTurn(listener: (fd: number) => void): void;
   close(): void;
 }
+
+/** When and on which thread something happened that the log tells. */
+export interface LineOrigin {
+  /** Nanoseconds since 1970. */
+  readonly timeNs: bigint;
+  readonly threadId: number;
+}
+
+const NS_PER_MS = 1_000_000n;
 
 /** The level asked for; unknown words mean the default. */
 export function logLevel(word: string | undefined): LevelName {
@@ -33,11 +46,13 @@ export function logLevel(word: string | undefined): LevelName {
 /** Logs to `path`, or to stderr without one. */
 export function openLog(path: string | undefined, level: LevelName): Log {
   const file = path === undefined ? undefined : new LogFile(path);
+  const write = (line: string, date: Date): void => {
+    if (file === undefined) writeQuietly(line);
+    else file.write(line, date);
+  };
   const reporter: ConsolaReporter = {
-    log: (entry) => {
-      const line = `${formatLine(entry.date, entry.type, entry.args.map(String).join(" "))}\n`;
-      if (file === undefined) writeSync(STDERR, line);
-      else file.write(line, entry.date);
+    log: ({ date, type, args }) => {
+      write(formatLine(originOf(date), type, args.map(String).join(" ")), date);
     },
   };
   const consola = createConsola({ level: LEVELS[level], reporters: [reporter] });
@@ -46,6 +61,11 @@ export function openLog(path: string | undefined, level: LevelName): Log {
     warn: (text) => consola.warn(text),
     info: (text) => consola.info(text),
     debug: (text) => consola.debug(text),
+    showsTrace: level === "trace",
+    trace: (text, origin = originOf(new Date())) => {
+      if (level !== "trace") return;
+      write(formatLine(origin, "trace", text), new Date(Number(origin.timeNs / NS_PER_MS)));
+    },
     fd: file?.fd ?? STDERR,
     onTurn: (listener) => {
       if (file !== undefined) file.onTurn = listener;
@@ -54,8 +74,22 @@ export function openLog(path: string | undefined, level: LevelName): Log {
   };
 }
 
-/** `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn: [pid][tid]:LEVEL: text` in UTC; the clock gives milliseconds. */
-function formatLine(date: Date, type: string, text: string): string {
-  const time = date.toISOString().replace("Z", "000000");
-  return `${time}: [${PID}][${PID}]:${type.toUpperCase()}: ${text}`;
+/** To standard error, which may be a file on a full disk or a pipe that nobody reads any more. */
+function writeQuietly(line: string): void {
+  try {
+    writeSync(STDERR, line);
+  } catch {
+    // Nobody is left to tell.
+  }
+}
+
+function originOf(date: Date): LineOrigin {
+  return { timeNs: BigInt(date.getTime()) * NS_PER_MS, threadId: PID };
+}
+
+/** `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn: [pid][tid]:LEVEL: text` in UTC. */
+function formatLine({ timeNs, threadId }: LineOrigin, type: string, text: string): string {
+  const time = new Date(Number(timeNs / NS_PER_MS)).toISOString().replace("Z", "");
+  const rest = String(timeNs % NS_PER_MS).padStart(6, "0");
+  return `${time}${rest}: [${PID}][${threadId}]:${type.toUpperCase()}: ${text}\n`;
 }

@@ -4,6 +4,7 @@ import { ParkReason } from "../core/abi.gen.ts";
 import { type Doorbell, listenToDoorbell, type NewsName } from "../core/doorbell.ts";
 import { processStartedNs } from "../core/static_program.ts";
 import type { Log } from "../host/log.ts";
+import type { Trace } from "../host/trace.ts";
 import type { Config } from "../options/config.ts";
 import type {
   BootTimes,
@@ -14,6 +15,7 @@ import type {
   RunState,
 } from "../qmp/machine_control.ts";
 import { NamedDescriptors } from "../qmp/named_descriptors.ts";
+import { tracePoint } from "../trace_point.ts";
 import type { Assembly } from "./assemble.ts";
 import { BackEndWatch } from "./back_end_watch.ts";
 import { Balloon } from "./balloon.ts";
@@ -46,6 +48,7 @@ export class Machine implements MachineControl {
   readonly descriptors = new NamedDescriptors();
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
+  #trace: Trace | undefined;
 
   private constructor(assembly: Assembly, config: Config, log: Log) {
     this.#assembly = assembly;
@@ -75,11 +78,30 @@ export class Machine implements MachineControl {
     return this.#ended.promise;
   }
 
+  /** Trace events that are on already; the machine has them reach the log. */
+  useTrace(trace: Trace): void {
+    this.#trace = trace;
+    const ids = [...this.#assembly.devices].map(([name, id]) => [id, name] as const);
+    trace.nameDevices(new Map(ids));
+  }
+
+  async trace(): Promise<Trace> {
+    const { Trace } = await import("../host/trace.ts");
+    const trace = this.#trace ?? new Trace(this.#log);
+    if (this.#trace === undefined) this.useTrace(trace);
+    return trace;
+  }
+
   /** Starts the guest for the first time, without an event. */
   start(): void {
-    this.#state = "running";
+    this.#setState("running");
     this.#bootClock.guestStarts();
     this.#assembly.core.resumeVcpus();
+  }
+
+  #setState(state: RunState): void {
+    this.#state = state;
+    tracePoint("vm_state", { state });
   }
 
   /** Gives everything back to the host. */
@@ -88,6 +110,7 @@ export class Machine implements MachineControl {
     this.#doorbell?.close();
     this.descriptors.closeAll();
     this.#assembly.resources.close();
+    this.#trace?.close();
   }
 
   status(): RunState {
@@ -97,13 +120,13 @@ export class Machine implements MachineControl {
   pause(): void {
     if (this.#state !== "running") return;
     this.#assembly.core.pauseVcpus();
-    this.#state = "paused";
+    this.#setState("paused");
     this.#emit({ name: "STOP" });
   }
 
   resume(): void {
     if (this.#state !== "paused") return;
-    this.#state = "running";
+    this.#setState("running");
     this.#bootClock.guestStarts();
     this.#emit({ name: "RESUME" });
     this.#assembly.core.resumeVcpus();
@@ -139,7 +162,8 @@ export class Machine implements MachineControl {
   /** Ends the machine once; later reasons are ignored. */
   end(ending: Ending): void {
     if (this.#state === "shutdown") return;
-    this.#state = "shutdown";
+    this.#setState("shutdown");
+    tracePoint("machine_end", { reason: ending.reason });
     this.#log.info(ending.sentence);
     this.#logExits();
     this.#emit({ name: "SHUTDOWN", data: { guest: ending.byGuest, reason: ending.reason } });
@@ -251,6 +275,9 @@ export class Machine implements MachineControl {
           break;
         case "bootMark":
           this.#log.info(describeBootTimes(this.bootTimes()));
+          break;
+        case "trace":
+          this.#trace?.drain();
           break;
       }
     }

@@ -13,12 +13,14 @@ import type {
   DriveConfig,
   MachineConfig,
   ProcessConfig,
+  TraceConfig,
 } from "./config.ts";
 import { buildConsoles } from "./consoles.ts";
 import { chardevVariants, driveKeys } from "./declarations/backends.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
 import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
+import { metricsVariants, traceKeys } from "./declarations/process.ts";
 import { nextMacAddress } from "./mac_addresses.ts";
 import { buildMemory, isMemoryBackend } from "./memory.ts";
 import { buildNetdev } from "./netdevs.ts";
@@ -150,6 +152,22 @@ function buildDevices(values: Values, cpuCount: number): DeviceConfig[] {
   });
 }
 
+function buildTrace(values: Values): TraceConfig | undefined {
+  const [source] = values("trace");
+  if (source === undefined) return undefined;
+  const { file, type, backend } = parseKeys("-trace", traceKeys, source);
+  if (file === undefined && type === undefined) {
+    throw new UserError("-trace needs 'file=PATH' or 'type=all|events|scopes'.");
+  }
+  return { file, type, backend: backend === "ftrace" ? "ftrace" : "log" };
+}
+
+function buildMetrics(values: Values): string | undefined {
+  const [source] = values("metrics");
+  if (source === undefined) return undefined;
+  return parseVariant("-metrics", "transport", metricsVariants, source).path;
+}
+
 function buildProcess(values: Values, uses: readonly Use[]): ProcessConfig {
   return {
     name: singleValue(values, "name") ?? "",
@@ -159,6 +177,8 @@ function buildProcess(values: Values, uses: readonly Use[]): ProcessConfig {
     seccomp: !isGiven(uses, "disable-seccomp"),
     startPaused: isGiven(uses, "S"),
     modTestSocket: singleValue(values, "mod-test"),
+    trace: buildTrace(values),
+    metricsSocket: buildMetrics(values),
   };
 }
 

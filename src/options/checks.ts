@@ -76,6 +76,7 @@ function checkSockets(config: Config): void {
   const listed = [
     ...config.qmp.flatMap((end) => (end.transport === "unix" ? [end.path] : [])),
     ...config.backEnds.map(({ path }) => path),
+    ...(config.process.metricsSocket === undefined ? [] : [config.process.metricsSocket]),
     ...config.chardevs.flatMap((dev) => (dev.backend === "socket" && dev.path ? [dev.path] : [])),
   ];
   for (const path of listed) {

@@ -9,7 +9,14 @@ import { checkUses, tokenise } from "./tokenise.ts";
 
 export type CommandLine =
   | { readonly kind: "run"; readonly config: Config }
-  | { readonly kind: "print"; readonly text: string };
+  | {
+      readonly kind: "print";
+      readonly text: string;
+      /** What belongs below the text, but is known to the core alone. */
+      readonly appendix?: "trace events";
+    };
+
+const traceAppendix = { appendix: "trace events" } as const;
 
 /** The help that a use asks for: `-machine help`, `-device help`, `-device DRIVER,help`. */
 function helpOf(use: Use): string | undefined {
@@ -37,7 +44,8 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
   }
   for (const use of uses) {
     const text = helpOf(use);
-    if (text !== undefined) return { kind: "print", text };
+    if (text === undefined) continue;
+    return { kind: "print", text, ...(use.option.name === "trace" ? traceAppendix : {}) };
   }
   checkUses(uses);
   return { kind: "run", config: buildConfig(uses) };

@@ -135,6 +135,16 @@ export interface ProcessConfig {
   readonly startPaused: boolean;
   /** The unix socket that the machine connects to. */
   readonly modTestSocket: string | undefined;
+  readonly trace: TraceConfig | undefined;
+  /** The unix socket of the Prometheus endpoint. */
+  readonly metricsSocket: string | undefined;
+}
+
+export interface TraceConfig {
+  /** Regular expressions for names of events, one a line. */
+  readonly file: string | undefined;
+  readonly type: "all" | "events" | "scopes" | undefined;
+  readonly backend: "log" | "ftrace";
 }
 
 /** An option that was accepted for libvirt and does nothing; worth a debug line. */

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { didYouMean } from "../options/suggest.ts";
+import { tracePoint } from "../trace_point.ts";
 import type { MachineControl } from "./machine_control.ts";
 import { errorReply, QmpError, successReply } from "./protocol.ts";
 
@@ -87,6 +88,7 @@ function parseArguments<A extends ArgumentSchema>(
 /** A reply ready to send, and what follows it. */
 export interface Answer {
   readonly reply: string;
+  readonly succeeded: boolean;
   readonly afterReply?: () => void | Promise<void>;
 }
 
@@ -134,17 +136,20 @@ export class CommandTable {
     try {
       message = JSON.parse(text);
     } catch (error) {
-      return { reply: errorReply("GenericError", `Bad JSON: ${messageOf(error)}.`) };
+      const sentence = `Bad JSON: ${messageOf(error)}.`;
+      return { reply: errorReply("GenericError", sentence), succeeded: false };
     }
     const { id } = message;
     try {
       const { execute, args } = readRequest(message);
       const { result, afterReply } = await this.#find(execute).run(context, args);
-      const reply = successReply(result, id);
-      return afterReply === undefined ? { reply } : { reply, afterReply };
+      tracePoint("qmp_command", { command: execute, answer: "return" });
+      const answer = { reply: successReply(result, id), succeeded: true };
+      return afterReply === undefined ? answer : { ...answer, afterReply };
     } catch (error) {
       const errorClass = error instanceof QmpError ? error.errorClass : "GenericError";
-      return { reply: errorReply(errorClass, messageOf(error), id) };
+      tracePoint("qmp_command", { command: String(message.execute), answer: errorClass });
+      return { reply: errorReply(errorClass, messageOf(error), id), succeeded: false };
     }
   }
 

@@ -40,6 +40,14 @@ export interface BalloonControl {
   actualBytes(): number;
 }
 
+/** The trace events of the process, by regular expressions for their names. */
+export interface TraceControl {
+  /** Throws a UserError for what is no regular expression, as `set` does. */
+  states(pattern: string): readonly { readonly name: string; readonly state: boolean }[];
+  /** Returns how many events fit. */
+  set(pattern: string, state: "on" | "off"): number;
+}
+
 /** Microseconds since `origin`; a step that is not reached is not there. */
 export interface BootTimes {
   /** "runtime" where the host does not tell when the process was started. */
@@ -87,6 +95,8 @@ export interface MachineControl {
   /** Undefined on a machine without. */
   balloon(): BalloonControl | undefined;
   bootTimes(): BootTimes;
+  /** Loaded when it is asked for. */
+  trace(): Promise<TraceControl>;
   /** Writes RAM and windows of the address map to the log. */
   logMemory(): void;
   /** Bytes of guest memory, or undefined where there is none. */

@@ -1,11 +1,13 @@
 // Listens on a unix or tcp socket for one QMP client at a time.
 
-import { chmodSync, lstatSync, rmSync } from "node:fs";
 import type { Socket } from "bun";
 import { messageOf, UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { QmpEndpoint } from "../options/config.ts";
+import { listenPrivately } from "../private_socket.ts";
+import { tracePoint } from "../trace_point.ts";
 import { commandTable } from "./commands/registry.ts";
+import { newCounters, type QmpCounters } from "./counters.ts";
 import type { DescriptorChannel, MachineControl } from "./machine_control.ts";
 import { Outbox, type OutboxSocket } from "./outbox.ts";
 import { errorReply } from "./protocol.ts";
@@ -14,6 +16,7 @@ import { Session, type SessionContext } from "./session.ts";
 export interface QmpServer {
   /** The tcp port in use; undefined on a unix socket. */
   readonly port: number | undefined;
+  readonly counters: Readonly<QmpCounters>;
   /** Resolves when everything for the client was handed to the kernel, or it is gone. */
   flush(): Promise<void>;
   /** Ends the client, stops listening, removes the unix socket. */
@@ -35,31 +38,8 @@ function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** Whether somebody listens on a unix socket. */
-async function isAlive(path: string): Promise<boolean> {
-  try {
-    const socket = await Bun.connect({ unix: path, socket: { data() {} } });
-    socket.terminate();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Removes what a dead process left at the path; refuses anything else. */
-async function removeStale(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isSocket()) {
-    throw new UserError(`The QMP socket '${path}' exists and is no socket; choose another path.`);
-  }
-  if (await isAlive(path)) {
-    throw new UserError(`The QMP socket '${path}' is in use by another process; choose another.`);
-  }
-  rmSync(path, { force: true });
-}
-
 class Listener {
+  readonly counters = newCounters();
   readonly #context: SessionContext;
   readonly #stopEvents: () => void;
   readonly #transport: QmpEndpoint["transport"];
@@ -92,13 +72,17 @@ class Listener {
       close: () => outbox.close(),
       now,
     };
+    this.counters.connections += 1;
+    tracePoint("qmp_client", { change: "came" });
     this.#active = socket;
     socket.data = { outbox, session: undefined, channel: undefined };
-    const session = new Session(port, commandTable, this.#context);
+    const session = new Session(port, commandTable, this.#context, this.counters);
     socket.data = { outbox, session, channel: isUnix ? this.#openChannel(socket) : undefined };
   }
 
   #refuse(socket: Socket<Client>): void {
+    this.counters.refusedConnections += 1;
+    tracePoint("qmp_client", { change: "refused" });
     const outbox = new Outbox(socket);
     socket.data = { outbox, session: undefined, channel: undefined };
     const sentence = "Another QMP client is connected; only one is served at a time.";
@@ -133,10 +117,16 @@ class Listener {
 
   #leave(socket: Socket<Client>): void {
     closeChannel(socket);
-    if (this.#active === socket) this.#active = undefined;
+    this.#forget(socket);
     this.#leaving?.terminate();
     this.#leaving = socket;
     socket.data.session?.finish();
+  }
+
+  #forget(socket: Socket<Client>): void {
+    if (this.#active !== socket) return;
+    this.#active = undefined;
+    tracePoint("qmp_client", { change: "left" });
   }
 
   end(socket: Socket<Client>): void {
@@ -144,7 +134,7 @@ class Listener {
     closeChannel(socket);
     socket.data.session?.end();
     socket.data.outbox.drop();
-    if (this.#active === socket) this.#active = undefined;
+    this.#forget(socket);
     if (this.#leaving === socket) this.#leaving = undefined;
   }
 
@@ -201,6 +191,7 @@ export async function serveQmp(
   const bound = await bind(endpoint, socket);
   return {
     port: unixPath === undefined ? bound.port : undefined,
+    counters: listener.counters,
     flush: () => listener.active?.outbox.idle() ?? Promise.resolve(),
     close() {
       listener.close();
@@ -216,21 +207,13 @@ interface Bound {
 }
 
 async function bind(endpoint: QmpEndpoint, socket: Bun.SocketHandler<Client>): Promise<Bound> {
-  if (endpoint.transport === "unix") await removeStale(endpoint.path);
-  // The socket is the owner's alone from its first moment (mode 0600).
-  const mask = process.umask(0o177);
+  if (endpoint.transport === "unix") {
+    return listenPrivately<Client>({ what: "QMP", path: endpoint.path, socket });
+  }
   try {
-    if (endpoint.transport === "tcp") {
-      return Bun.listen<Client>({ hostname: endpoint.host, port: endpoint.port, socket });
-    }
-    const bound = Bun.listen<Client>({ unix: endpoint.path, socket });
-    chmodSync(endpoint.path, 0o600);
-    return { stop: (force) => bound.stop(force) };
+    return Bun.listen<Client>({ hostname: endpoint.host, port: endpoint.port, socket });
   } catch (error) {
-    const where =
-      endpoint.transport === "unix" ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
+    const where = `${endpoint.host}:${endpoint.port}`;
     throw new UserError(`Cannot listen for QMP on '${where}': ${messageOf(error)}.`);
-  } finally {
-    process.umask(mask);
   }
 }

@@ -1,8 +1,10 @@
 // One connected client: bytes in, replies and events out, in order. A command's events follow its
 // reply, so that a client never sees STOP before the answer to stop.
 
+import { tracePoint } from "../trace_point.ts";
 import type { CommandContext, CommandTable } from "./command.ts";
 import { idOf } from "./command.ts";
+import { newCounters, type QmpCounters } from "./counters.ts";
 import { FlowLimit, requestsPerSecond } from "./flow_limit.ts";
 import { Handover } from "./handover.ts";
 import { JsonSplitter, maxMessageBytes } from "./json_splitter.ts";
@@ -31,6 +33,7 @@ export class Session {
   readonly #context: SessionContext;
   readonly #splitter = new JsonSplitter();
   readonly #flow: FlowLimit;
+  readonly #counters: QmpCounters;
   #work: Promise<void> = Promise.resolve();
   #busy = false;
   #held: string[] = [];
@@ -38,8 +41,14 @@ export class Session {
   /** Descriptors that a message to come may take, the oldest first. */
   #carried: Handover[] = [];
 
-  constructor(port: SessionPort, commands: CommandTable, context: SessionContext) {
+  constructor(
+    port: SessionPort,
+    commands: CommandTable,
+    context: SessionContext,
+    counters = newCounters(),
+  ) {
     this.#port = port;
+    this.#counters = counters;
     this.#commands = commands;
     this.#context = context;
     this.#flow = new FlowLimit(port.now);
@@ -96,6 +105,8 @@ export class Session {
   /** Sends an event now, or after the reply of the command that is running. */
   notify(event: QmpEvent): void {
     if (this.#closed) return;
+    this.#counters.events += 1;
+    tracePoint("qmp_event", { event: event.name });
     const text = eventMessage(event.name, event.data ?? {}, this.#port.now());
     if (this.#busy) this.#held.push(text);
     else this.#port.send(text);
@@ -119,7 +130,9 @@ export class Session {
   }
 
   #enqueue(text: string): void {
+    this.#counters.commands += 1;
     if (!this.#flow.admit()) {
+      this.#counters.errors += 1;
       const sentence = `More than ${requestsPerSecond} requests in one second; try again later.`;
       this.#then(() => this.#port.send(errorReply("OperationThrottled", sentence, idOf(text))));
       return;
@@ -135,8 +148,9 @@ export class Session {
   async #execute(text: string, takeDescriptor: () => number | undefined): Promise<void> {
     this.#busy = true;
     const context = { ...this.#context, takeDescriptor };
-    const { reply, afterReply } = await this.#commands.answer(context, text);
+    const { reply, succeeded, afterReply } = await this.#commands.answer(context, text);
     this.#busy = false;
+    if (!succeeded) this.#counters.errors += 1;
     if (this.#closed) {
       // The order was given; losing its reply does not take it back.
       await afterReply?.();

@@ -9,24 +9,12 @@ import { assemble } from "../../src/machine/assemble.ts";
 import { BootClock, describeBootTimes } from "../../src/machine/boot_times.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import { configOf } from "../options/run.ts";
+import { RecordingLog } from "../support/recording_log.ts";
 import { until } from "../support/until.ts";
 
 const DEBUG_PORT = 0x3ff;
 const MS = 1e6;
 const none = { kernelEnteredNs: 0, bootCompleteNs: 0 };
-
-class RecordingLog implements Log {
-  readonly lines: string[] = [];
-  readonly fd = 2;
-  error(): void {}
-  warn(): void {}
-  debug(): void {}
-  info(text: string): void {
-    this.lines.push(text);
-  }
-  onTurn(): void {}
-  close(): void {}
-}
 
 async function testMachine(log: Log) {
   const config = configOf("-machine microvm,accel=test -m 128M");

@@ -70,6 +70,17 @@ describe.skipIf(!hasKvm)("the host's end of a guest", () => {
     expect(existsSync(machine.qmpPath)).toBe(false);
   });
 
+  test.each([
+    ["query-qmp-schema", {}],
+    ["query-command-line-options", { option: "m" }],
+    ["trace-get-state", { name: "^serial_read$" }],
+  ])("does not come by %s, whose code is loaded late", async (command, args) => {
+    await using machine = new PayloadProgram(spin);
+    const client = await machine.connect();
+    expect(await client.ask(command, { arguments: args })).toHaveProperty("return");
+    expect(await client.ask("query-status")).toMatchObject({ return: { running: true } });
+  });
+
   test("by quit answers first, also when the guest is paused", async () => {
     await using machine = new PayloadProgram(spin, ["-S"]);
     const client = await machine.connect();

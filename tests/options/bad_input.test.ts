@@ -11,6 +11,7 @@ const files = [
   "bad_memory_input.txt",
   "bad_network_input.txt",
   "bad_vhost_user_input.txt",
+  "bad_watching_input.txt",
 ];
 const tables = files.map((name) => readFileSync(join(import.meta.dir, name), "utf8").trimEnd());
 const lines = tables.join("\n").split("\n");

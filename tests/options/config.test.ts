@@ -59,6 +59,8 @@ test("a kernel alone gives a microvm with every default", () => {
       seccomp: true,
       startPaused: false,
       modTestSocket: undefined,
+      trace: undefined,
+      metricsSocket: undefined,
     },
     ignored: [],
   });
@@ -256,7 +258,25 @@ test("process options are read", () => {
     seccomp: false,
     startPaused: true,
     modTestSocket: "/t",
+    trace: undefined,
+    metricsSocket: undefined,
   });
+});
+
+test("-trace takes the guidebook's and upstream's keys, and goes to the log", () => {
+  const traceOf = (value: string) => configOf(`-kernel k -trace ${value}`).process.trace;
+  expect(traceOf("events=/e")).toEqual({ file: "/e", type: undefined, backend: "log" });
+  expect(traceOf("file=/e,type=scopes")).toEqual({ file: "/e", type: "scopes", backend: "log" });
+  expect(traceOf("type=all,backend=ftrace")).toEqual({
+    file: undefined,
+    type: "all",
+    backend: "ftrace",
+  });
+});
+
+test("-metrics names a unix socket", () => {
+  expect(configOf("-kernel k -metrics unix:/m").process.metricsSocket).toBe("/m");
+  expect(configOf("-kernel k -metrics unix,path=/m").process.metricsSocket).toBe("/m");
 });
 
 test("-D without a file logs to stderr", () => {

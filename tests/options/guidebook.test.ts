@@ -77,13 +77,13 @@ const understood = [
   `${shared} -netdev vhost-user,id=n,chardev=c,queues=4 -device virtio-net-device,netdev=n,mq=on`,
   `${shared},server,nowait -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
   `${shared} -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
+  "-trace events=/events",
 ];
 
 const later = [
   "-global pcie-root-port.fast-unplug=1",
   "-smbios type=1,manufacturer=m,product=p,uuid=u",
   "-vnc 0.0.0.0:0,tls-creds=vnc-tls-creds0,sasl=on,sasl-authz=authz0",
-  "-trace events=/events",
   "-incoming file:path/to/template",
 ];
 

@@ -11,6 +11,7 @@ import type {
   MachineControl,
   QmpEvent,
   RunState,
+  TraceControl,
 } from "../../src/qmp/machine_control.ts";
 import { NamedDescriptors } from "../../src/qmp/named_descriptors.ts";
 
@@ -97,6 +98,24 @@ export class FakeMachine implements MachineControl {
     return {
       origin: "exec",
       steps: { "runtime-ready": 9400, "machine-built": 14200, "guest-started": 15100 },
+    };
+  }
+
+  readonly traceStates = new Map([
+    ["serial_read", false],
+    ["virtio_blk_execute", false],
+  ]);
+
+  async trace(): Promise<TraceControl> {
+    const names = (pattern: string) =>
+      [...this.traceStates.keys()].filter((name) => new RegExp(pattern).test(name));
+    return {
+      states: (pattern) =>
+        names(pattern).map((name) => ({ name, state: this.traceStates.get(name) ?? false })),
+      set: (pattern, state) => {
+        for (const name of names(pattern)) this.traceStates.set(name, state === "on");
+        return names(pattern).length;
+      },
     };
   }
 

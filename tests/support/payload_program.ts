@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Client } from "../qmp/client.ts";
-import { Program } from "./program.ts";
+import { Program, type ProgramOptions } from "./program.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
 import { untilFound } from "./until.ts";
 import { x86 } from "./x86.ts";
@@ -11,35 +11,59 @@ import { x86 } from "./x86.ts";
 /** A flat kernel has at least 16 bytes. */
 const KERNEL_SIZE = 4096;
 
+export type Address =
+  | { readonly unix: string }
+  | { readonly hostname: string; readonly port: number };
+
+export interface PayloadOptions {
+  readonly program?: (folder: TemporaryFolder) => ProgramOptions;
+  /** QMP on this port of the loopback interface instead of a unix socket. */
+  readonly tcpPort?: number;
+}
+
+const LOOPBACK = "127.0.0.1";
+
 export class PayloadProgram implements AsyncDisposable {
   readonly folder = new TemporaryFolder();
   readonly qmpPath = this.folder.file("qmp.sock");
   readonly program: Program;
+  /** Where QMP is. */
+  readonly address: Address;
   readonly #serialPath = this.folder.file("serial.out");
 
-  constructor(code: Uint8Array, more: readonly string[] = []) {
-    const kernel = new Uint8Array(KERNEL_SIZE).fill(x86.halt[0] ?? 0);
+  /** `more` are further arguments, which may name files of the folder. */
+  constructor(
+    code: Uint8Array,
+    more: readonly string[] | ((folder: TemporaryFolder) => readonly string[]) = [],
+    { program, tcpPort }: PayloadOptions = {},
+  ) {
+    const kernel = new Uint8Array(Math.max(KERNEL_SIZE, code.length)).fill(x86.halt[0] ?? 0);
     kernel.set(code);
     const kernelPath = this.folder.file("kernel");
     writeFileSync(kernelPath, kernel);
-    this.program = new Program([
+    this.address =
+      tcpPort === undefined ? { unix: this.qmpPath } : { hostname: LOOPBACK, port: tcpPort };
+    const endpoint = tcpPort === undefined ? `unix:${this.qmpPath}` : `tcp:${LOOPBACK}:${tcpPort}`;
+    const argv = [
       ...["-machine", "microvm", "-m", "128M", "-kernel", kernelPath],
       ...["-serial", `file,path=${this.#serialPath}`],
-      ...["-qmp", `unix:${this.qmpPath},server,nowait`],
-      ...more,
-    ]);
+      ...["-qmp", `${endpoint},server,nowait`],
+      ...(typeof more === "function" ? more(this.folder) : more),
+    ];
+    this.program = new Program(argv, program?.(this.folder));
   }
 
   get printed(): string {
     return existsSync(this.#serialPath) ? readFileSync(this.#serialPath, "latin1") : "";
   }
 
-  /** A client that has said its capabilities; waits until the machine listens. */
+  /** A client that has said its capabilities; waits until the machine serves it. */
   async connect(): Promise<Client> {
-    const client = await untilFound("the QMP socket", () =>
-      Client.connect({ unix: this.qmpPath }).catch(() => undefined),
-    );
-    await client.next();
+    const client = await untilFound("the QMP socket", async () => {
+      const candidate = await Client.connect(this.address).catch(() => undefined);
+      const greeting = await candidate?.next();
+      return greeting?.QMP === undefined ? undefined : candidate;
+    });
     await client.ask("qmp_capabilities");
     return client;
   }

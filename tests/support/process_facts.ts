@@ -1,4 +1,4 @@
-// What the kernel says about this process: descriptors, threads, memory, processor time (proc(5)).
+// What the kernel says about a process: descriptors, threads, memory, processor time (proc(5)).
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -12,12 +12,13 @@ export interface ProcessFacts {
   readonly residentBytes: number;
 }
 
-export function processFacts(): ProcessFacts {
-  const resident = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+/** Of this process, or of the one with that id. */
+export function processFacts(pid: number | "self" = "self"): ProcessFacts {
+  const resident = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
   return {
-    descriptorCount: readdirSync("/proc/self/fd").length,
-    threadCount: readdirSync("/proc/self/task").length,
-    mappingCount: readFileSync("/proc/self/maps", "latin1").split("\n").length,
+    descriptorCount: readdirSync(`/proc/${pid}/fd`).length,
+    threadCount: readdirSync(`/proc/${pid}/task`).length,
+    mappingCount: readFileSync(`/proc/${pid}/maps`, "latin1").split("\n").length,
     residentBytes: Number(resident) * 1024,
   };
 }

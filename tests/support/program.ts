@@ -13,14 +13,24 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
+export interface ProgramOptions {
+  readonly launcher?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** A module that runs before the program, in its process. */
+  readonly preload?: string;
+}
+
 export class Program implements AsyncDisposable {
   readonly child: Subprocess<"ignore", "pipe", "pipe">;
   /** Resolves when it has ended by itself or by a signal. */
   readonly end: Promise<ProgramEnd>;
 
   /** Starts `launcher`, with the program behind it. */
-  constructor(argv: readonly string[], launcher: readonly string[] = []) {
-    this.child = Bun.spawn([...launcher, process.execPath, MAIN, ...argv], {
+  constructor(argv: readonly string[], options: ProgramOptions = {}) {
+    const { launcher = [], environment = {}, preload } = options;
+    const runtime = [process.execPath, ...(preload === undefined ? [] : ["--preload", preload])];
+    this.child = Bun.spawn([...launcher, ...runtime, MAIN, ...argv], {
+      env: { ...process.env, ...environment },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

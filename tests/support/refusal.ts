@@ -20,7 +20,7 @@ export async function refusalOf(
   launcher: readonly string[] = [],
 ): Promise<Refusal> {
   const before = new Set(readdirSync(folder.path));
-  await using program = new Program(argv, launcher);
+  await using program = new Program(argv, { launcher });
   const { code, stdout, stderr } = await program.end;
   return {
     code,

@@ -35,12 +35,35 @@ export const x86 = {
   increment: [0x48, 0xff, 0x07] as Code,
   /** cmp word [rdi], value */
   compareWord: (value: number): Code => [0x66, 0x81, 0x3f, ...word(value)],
+  /** inc dword [rdi] */
+  increment32: [0xff, 0x07] as Code,
+  /** inc word [rdi] */
+  incrementWord: [0x66, 0xff, 0x07] as Code,
+  /** mov ecx, eax */
+  movEcxEax: [0x89, 0xc1] as Code,
+  /** cmp word [rdi], cx */
+  compareWordWithCx: [0x66, 0x39, 0x0f] as Code,
+  /** rdtsc; shl rdx, 32; or rax, rdx; shr rax, 16: the time in 2^16 ticks. */
+  readTime: [
+    ...[0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20],
+    ...[0x48, 0x09, 0xd0, 0x48, 0xc1, 0xe8, 0x10],
+  ] as Code,
+  /** mov esi, eax */
+  keepTime: [0x89, 0xc6] as Code,
+  /** xchg esi, eax; neg eax; add eax, esi: eax minus what was kept, which eax is then. */
+  subtractKeptTime: [0x96, 0xf7, 0xd8, 0x01, 0xf0] as Code,
+  /** cmp eax, [rdi]; jbe over the next; mov [rdi], eax */
+  storeEaxIfAbove: [0x3b, 0x07, 0x76, 0x02, 0x89, 0x07] as Code,
   /** pause */
   pause: [0xf3, 0x90] as Code,
   /** je back over `length` bytes that end before it */
   jumpBackIfEqual: (length: number): Code => [0x74, (-length - 2) & 0xff],
+  /** jne back over `length` bytes that end before it */
+  jumpBackIfNotEqual: (length: number): Code => [0x75, (-length - 2) & 0xff],
   /** jmp back over `length` bytes that end before it */
   jumpBack: (length: number): Code => [0xeb, (-length - 2) & 0xff],
+  /** the same over more than a hundred bytes */
+  jumpFarBack: (length: number): Code => [0xe9, ...doubleWord(-length - 5)],
   /** jmp rax */
   jumpToRax: [0xff, 0xe0] as Code,
   /** lidt [rdi] */
@@ -64,9 +87,10 @@ export function print(text: string): Code {
   return [...text].flatMap((letter) => writePort(0x3f8, letter.charCodeAt(0)));
 }
 
-/** Runs `code` for ever. */
-export function forever(code: Code): Code {
-  return [...code, ...x86.jumpBack(code.length)];
+/** Runs `code` for ever; "far" where it has more than a hundred bytes. */
+export function forever(code: Code, distance: "near" | "far" = "near"): Code {
+  const jump = distance === "near" ? x86.jumpBack : x86.jumpFarBack;
+  return [...code, ...jump(code.length)];
 }
 
 /** Instructions one after the other. */

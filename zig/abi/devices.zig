@@ -6,6 +6,7 @@ const outcome = @import("../bus/outcome.zig");
 const table = @import("../devices/table.zig");
 const debug_port = @import("../devices/platform/debug_port.zig");
 const balloon = @import("../devices/virtio/balloon.zig");
+const body = @import("../devices/virtio/body.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
 const Core = @import("../core.zig").Core;
@@ -62,6 +63,19 @@ pub fn device_back_end(core: *Core, id: u32, out: *types.BackEndInfo) callconv(.
         },
         else => return .invalid,
     }
+}
+
+/// What a virtio device has done so far.
+pub fn device_metrics(core: *Core, id: u32, out: *body.Metrics) callconv(.c) Status {
+    const device = core.devices.get(id) catch |err| return errors.statusOf(err);
+    switch (device.model) {
+        .virtio_mmio => |*transport| {
+            out.* = transport.body.metrics();
+            out.notification_count = transport.mmio.device.notification_count;
+        },
+        else => return .invalid,
+    }
+    return .ok;
 }
 
 /// Asks a balloon's guest to give up so many pages altogether.

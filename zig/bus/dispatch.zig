@@ -1,6 +1,7 @@
 //! A register access from a vCPU or from a test: find the device, let it answer.
 
 const std = @import("std");
+const trace = @import("../trace/trace.zig");
 const address_map = @import("address_map.zig");
 const Outcome = @import("outcome.zig").Outcome;
 
@@ -22,6 +23,12 @@ pub const Bus = struct {
             return;
         };
         entry.device.read(entry.region, address - entry.base, data);
+        trace.emit(.address_space_read, .{
+            .space = space,
+            .addr = address,
+            .count = data.len,
+            .value = valueOf(data),
+        });
     }
 
     /// Writes `data`; addresses that nobody claims swallow it.
@@ -34,7 +41,20 @@ pub const Bus = struct {
     ) Outcome {
         reader.enter();
         defer reader.leave();
+        trace.emit(.address_space_write, .{
+            .space = space,
+            .addr = address,
+            .count = data.len,
+            .value = valueOf(data),
+        });
         const entry = self.map.find(space, address, data.len) orelse return .none;
         return entry.device.write(entry.region, address - entry.base, data);
     }
 };
+
+fn valueOf(data: []const u8) u64 {
+    var bytes: [8]u8 = @splat(0);
+    const size = @min(data.len, bytes.len);
+    @memcpy(bytes[0..size], data[0..size]);
+    return std.mem.readInt(u64, &bytes, .little);
+}

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const system = @import("../kernel/system.zig");
+const trace = @import("../trace/trace.zig");
 
 /// An edge-triggered line of one device. Raising it is one write, from any thread.
 pub const Line = struct {
@@ -13,6 +14,7 @@ pub const Line = struct {
 
     pub fn pulse(self: *Line) void {
         _ = self.count.fetchAdd(1, .monotonic);
+        trace.emit(.kvm_trigger_irqfd, .{ .irq_fd = self.fd, .gsi = self.gsi });
         if (self.fd >= 0) system.eventfdSignal(self.fd);
     }
 };

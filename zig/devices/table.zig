@@ -4,6 +4,7 @@
 const std = @import("std");
 const limits = @import("../limits.zig");
 const errors = @import("../errors.zig");
+const trace = @import("../trace/trace.zig");
 const system = @import("../kernel/system.zig");
 const Vm = @import("../kernel/vm.zig").Vm;
 const core_module = @import("../core.zig");
@@ -72,8 +73,13 @@ pub const DeviceTable = struct {
         }
         errdefer closeLine(device);
         try initModel(core, device, params);
+        const id = @as(u32, self.generations[slot]) << slot_bits | @as(u32, @intCast(slot));
+        switch (device.model) {
+            .virtio_mmio => |*transport| transport.mmio.device.id = id,
+            else => {},
+        }
         self.slots[slot] = device;
-        return @as(u32, self.generations[slot]) << slot_bits | @as(u32, @intCast(slot));
+        return id;
     }
 
     pub fn get(self: *const DeviceTable, id: u32) errors.CoreError!*Device {
@@ -122,6 +128,8 @@ pub const DeviceTable = struct {
         var entries: [2][limits.window_count_max]address_map.Entry = undefined;
         var counts = [2]usize{ 0, 0 };
         if (windows.len > limits.window_count_max) return error.Limit;
+        const update = trace.begin(.address_update_topology);
+        defer update.end(.address_update_topology, .{ .count = windows.len });
         for (windows) |window| {
             const space = @backingInt(window.space);
             if (space > 1) return error.Invalid;

@@ -20,6 +20,8 @@ pub const News = enum(u32) {
     migration = 4,
     /// A channel has something to receive.
     channel = 5,
+    /// Trace events wait for the log.
+    trace = 6,
 };
 
 pub const Doorbell = struct {

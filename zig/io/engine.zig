@@ -7,6 +7,7 @@ const aio = @import("aio.zig");
 const errors = @import("../errors.zig");
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
+const trace = @import("../trace/trace.zig");
 const uring = @import("uring.zig");
 
 pub const Kind = enum(u32) { sync = 0, io_uring = 1, native = 2 };
@@ -101,6 +102,7 @@ pub const Engine = struct {
     }
 
     pub fn add(self: *Engine, job: *Job) void {
+        traceJob(self.fd, job);
         self.waiting.append(job);
     }
 
@@ -114,6 +116,7 @@ pub const Engine = struct {
                 .native => |*context| self.submitNative(context, room),
             };
             if (answer.ok()) {
+                trace.emit(.aio_submit_request, .{ .fd = self.fd, .count = answer.value });
                 self.in_flight += @intCast(answer.value);
                 for (0..answer.value) |_| _ = self.waiting.takeFirst();
                 if (answer.value == 0) return;
@@ -186,6 +189,33 @@ pub const Engine = struct {
         }
     }
 };
+
+fn traceJob(fd: i32, job: *const Job) void {
+    const count = job.iovecs.len;
+    switch (job.operation) {
+        .read => trace.emit(.block_read_vectored, .{
+            .fd = fd,
+            .offset = job.offset,
+            .iovecs = count,
+        }),
+        .write => trace.emit(.block_write_vectored, .{
+            .fd = fd,
+            .offset = job.offset,
+            .iovecs = count,
+        }),
+        .flush => trace.emit(.block_datasync, .{ .fd = fd }),
+        .punch_hole => trace.emit(.block_discard, .{
+            .fd = fd,
+            .offset = job.offset,
+            .nbytes = job.length,
+        }),
+        .zero_range => trace.emit(.block_write_zeroes, .{
+            .fd = fd,
+            .offset = job.offset,
+            .nbytes = job.length,
+        }),
+    }
+}
 
 fn writeFlags(job: *const Job) u32 {
     return if (job.durable) linux.RWF.DSYNC else 0;

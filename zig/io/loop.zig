@@ -8,6 +8,7 @@ const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
+const trace = @import("../trace/trace.zig");
 const Lock = @import("../lock.zig").Lock;
 const Thread = @import("../thread.zig").Thread;
 
@@ -107,6 +108,8 @@ pub const Loop = struct {
 
     pub fn removeFromHandler(self: *Loop, source: *Source) void {
         if (self.epoll_fd < 0) return;
+        const operation: u32 = linux.EPOLL.CTL_DEL;
+        trace.emit(.update_event, .{ .raw_fd = source.fd, .operation = operation });
         _ = linux.epoll_ctl(self.epoll_fd, linux.EPOLL.CTL_DEL, source.fd, null);
         // Not before: a turn that sees this number must not be able to fetch the source any more.
         _ = self.removals.fetchAdd(1, .release);
@@ -148,6 +151,7 @@ pub const Loop = struct {
             },
             .data = .{ .ptr = data },
         };
+        trace.emit(.update_event, .{ .raw_fd = fd, .operation = operation });
         const answer = system.result(linux.epoll_ctl(self.epoll_fd, operation, fd, &event));
         if (!answer.ok()) return failure.set(.epoll, answer.errno, @as(u32, @bitCast(fd)));
     }
@@ -168,6 +172,7 @@ pub const Loop = struct {
         const answer = system.result(linux.epoll_wait(self.epoll_fd, &events, events.len, -1));
         // Interrupted means that io_uring had work for this thread: the batches look for it.
         if (!answer.ok() and answer.errno != system.EINTR) return;
+        trace.emit(.loop_turn, .{ .count = answer.value });
         self.guard.lock();
         defer self.guard.unlock();
         for (events[0..answer.value]) |event| {

@@ -5,6 +5,7 @@ const linux = std.os.linux;
 const errors = @import("../errors.zig");
 const loop_module = @import("loop.zig");
 const system = @import("../kernel/system.zig");
+const trace = @import("../trace/trace.zig");
 
 const second_ns = 1_000_000_000;
 
@@ -30,6 +31,7 @@ pub const Timer = struct {
 
     /// Not on the loop's thread.
     pub fn deinit(self: *Timer, loop: *loop_module.Loop) void {
+        trace.emit(.timer_del, .{ .id = self.source.fd });
         loop.remove(&self.source);
         system.close(self.source.fd);
     }
@@ -38,6 +40,7 @@ pub const Timer = struct {
     pub fn arm(self: *const Timer, delay_ns: u64) void {
         // A time of zero would stop the timer.
         const delay = @max(delay_ns, 1);
+        trace.emit(.timer_add, .{ .id = self.source.fd, .delay_ns = delay });
         const time: linux.itimerspec = .{
             .it_interval = .{ .sec = 0, .nsec = 0 },
             .it_value = .{
@@ -49,6 +52,7 @@ pub const Timer = struct {
     }
 
     pub fn acknowledge(self: *const Timer) void {
+        trace.emit(.timer_run, .{ .id = self.source.fd });
         system.eventfdDrain(self.source.fd);
     }
 };

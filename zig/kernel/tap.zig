@@ -79,3 +79,16 @@ pub fn setQueue(fd: i32, state: QueueState) i32 {
     std.mem.writeInt(u16, request[name_size..][0..2], flags, .little);
     return system.ioctl(fd, set_queue, @intFromPtr(&request)).errno;
 }
+
+/// One frame is lost and the next may pass: the interface is down, memory is short, or the guest's
+/// header or length makes no sense.
+pub fn isFrameLoss(errno: i32) bool {
+    return switch (errno) {
+        system.EIO, system.EINVAL, system.ENOMEM, system.EINTR => true,
+        errno_no_buffers, errno_message_size => true,
+        else => false,
+    };
+}
+
+const errno_no_buffers = 105;
+const errno_message_size = 90;

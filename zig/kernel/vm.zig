@@ -5,6 +5,7 @@ const kvm = @import("kvm.zig");
 const system = @import("system.zig");
 const errors = @import("../errors.zig");
 const limits = @import("../limits.zig");
+const trace = @import("../trace/trace.zig");
 
 /// Everything this program relies on; a host that lacks one is refused by its name.
 const required = [_]kvm.Capability{
@@ -155,6 +156,11 @@ pub const Vm = struct {
             failure.value = region.guest_address;
             return err;
         };
+        trace.emit(.kvm_set_memory_region, .{
+            .slot = region.slot,
+            .addr = region.guest_address,
+            .size = region.size,
+        });
     }
 
     /// Makes an eventfd whose writes raise `gsi`.
@@ -164,10 +170,12 @@ pub const Vm = struct {
         errdefer system.close(created.fd());
         const request: kvm.Irqfd = .{ .fd = @intCast(created.fd()), .gsi = gsi };
         _ = try self.call(kvm.irqfd, @intFromPtr(&request), .kvm_irqfd, failure);
+        trace.emit(.kvm_register_irqfd, .{ .fd = created.fd(), .gsi = gsi });
         return created.fd();
     }
 
     pub fn removeIrqfd(self: *const Vm, fd: i32, gsi: u32) void {
+        trace.emit(.kvm_unregister_irqfd, .{ .fd = fd, .gsi = gsi });
         const request: kvm.Irqfd = .{
             .fd = @intCast(fd),
             .gsi = gsi,
@@ -192,11 +200,23 @@ pub const Vm = struct {
     ) errors.HostError!void {
         const request = ioeventfdRequest(notify, 0);
         _ = try self.call(kvm.ioeventfd, @intFromPtr(&request), .kvm_ioeventfd, failure);
+        trace.emit(.kvm_add_ioeventfd, .{
+            .fd = notify.fd,
+            .addr = notify.address,
+            .size = notify.length,
+            .data = notify.value,
+        });
     }
 
     pub fn removeIoeventfd(self: *const Vm, notify: Notify) void {
         const request = ioeventfdRequest(notify, kvm.Ioeventfd.flag_deassign);
         _ = system.ioctl(self.vm_fd, kvm.ioeventfd, @intFromPtr(&request));
+        trace.emit(.kvm_delete_ioeventfd, .{
+            .fd = notify.fd,
+            .addr = notify.address,
+            .size = notify.length,
+            .data = notify.value,
+        });
     }
 
     /// Replaces all interrupt routes. KVM_CREATE_IRQCHIP has set those of a PC: each GSI below 16
@@ -216,6 +236,7 @@ pub const Vm = struct {
         for (routes, table.entries[0..routes.len]) |route, *entry| entry.* = route.toKvm();
         const argument = @intFromPtr(&table);
         _ = try self.call(kvm.set_gsi_routing, argument, .kvm_set_routing, failure);
+        trace.emit(.kvm_commit_irq_routing, .{ .count = routes.len });
     }
 
     pub fn createVcpuDescriptor(

@@ -5,6 +5,7 @@ const std = @import("std");
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
+const trace = @import("../trace/trace.zig");
 const placement = @import("placement.zig");
 const populate = @import("populate.zig").populate;
 
@@ -72,6 +73,8 @@ pub const GuestMemory = struct {
         options: AddOptions,
         failure: *errors.Failure,
     ) errors.CoreError!Piece {
+        const mapping = trace.begin(.init_memory);
+        defer mapping.end(.init_memory, .{ .addr = options.guest_address, .size = options.size });
         try self.check(options);
         const region = self.regionBefore(options) orelse try self.newRegion(options, failure);
         // A new region is there only when its first piece is.
@@ -154,6 +157,7 @@ pub const GuestMemory = struct {
     /// guest touches them again. Huge pages stay, and what is no memory is passed over.
     pub fn release(self: *const GuestMemory, address: u64, size: u64) Released {
         var released: Released = .{};
+        trace.emit(.memory_release, .{ .addr = address, .size = size });
         const end = address +| size;
         for (self.pieces[0..self.piece_count]) |piece| {
             const from = @max(address, piece.guest_address);

@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
+const trace = @import("../trace/trace.zig");
 const Thread = @import("../thread.zig").Thread;
 
 /// What a thread takes at once: large enough to be worth a call, small enough to share evenly.
@@ -31,6 +32,8 @@ const Work = struct {
 /// Gives every page of a range its memory, by at most `thread_count` threads of which the caller
 /// is one. Returns 0 or the errno of the page that the host did not have.
 pub fn populate(address: usize, size: u64, thread_count: u32) i32 {
+    const touching = trace.begin(.pre_alloc);
+    defer touching.end(.pre_alloc, .{ .size = size });
     var work: Work = .{ .address = address, .size = size };
     var threads: [limits.populate_thread_count_max - 1]Thread = undefined;
     const wanted = @min(thread_count -| 1, threads.len, size / share_size);

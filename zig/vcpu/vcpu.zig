@@ -10,6 +10,7 @@ const kvm = @import("../kernel/kvm.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
+const trace = @import("../trace/trace.zig");
 const Thread = @import("../thread.zig").Thread;
 const exit = @import("exit.zig");
 const Park = @import("park.zig").Park;
@@ -72,6 +73,7 @@ pub const Vcpu = struct {
     pub fn kick(self: *Vcpu) void {
         const thread_id = self.thread_id.load(.acquire);
         if (thread_id == 0 or self.isAtRest()) return;
+        trace.emit(.vcpu_kick, .{ .index = self.index });
         @atomicStore(u8, &self.run.immediate_exit, 1, .seq_cst);
         // Its id is not used anew before the thread is joined. tkill, as the runtime does it: one
         // system call less to allow than with tgkill.
@@ -119,6 +121,7 @@ pub const Vcpu = struct {
     }
 
     fn setState(self: *Vcpu, state: State) void {
+        trace.emit(.vcpu_state, .{ .index = self.index, .state = state });
         self.state.store(@backingInt(state), .seq_cst);
         system.futexWake(&self.state, std.math.maxInt(i32));
     }
@@ -171,13 +174,15 @@ pub const Vcpu = struct {
             self.failure = .{ .errno = answer.errno };
             return self.waitParked(.vcpu_failed);
         }
+        const reason = @backingInt(self.run.exit_reason);
+        trace.emit(.kvm_vcpu_run_exit, .{ .index = self.index, .reason = reason });
         switch (exit.decode(self.run, self.mapped)) {
             .again => self.counters.other_exits += 1,
             .access => |access| self.perform(access),
-            .park => |reason| {
+            .park => |asked| {
                 self.counters.other_exits += 1;
-                if (reason == .vcpu_failed) self.recordFailure();
-                self.waitParked(reason);
+                if (asked == .vcpu_failed) self.recordFailure();
+                self.waitParked(asked);
             },
         }
     }
@@ -211,6 +216,7 @@ pub const Vcpu = struct {
     }
 
     fn waitParked(self: *Vcpu, reason: outcome.ParkReason) void {
+        trace.emit(.vcpu_park, .{ .index = self.index, .reason = reason });
         self.park.post(reason);
         self.setState(.parked);
         self.doorbell.ring(.park);

@@ -4,6 +4,7 @@
 const std = @import("std");
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
 const queue_module = @import("queue.zig");
+const trace = @import("../trace/trace.zig");
 
 const Queue = queue_module.Queue;
 const Descriptor = queue_module.Descriptor;
@@ -89,7 +90,7 @@ pub fn collect(
             continue;
         }
         try walk.add(descriptor);
-        if (descriptor.flags & queue_module.flag_next == 0) return finish(&walk, head);
+        if (descriptor.flags & queue_module.flag_next == 0) return finish(queue, &walk, head);
         index = descriptor.next;
     }
     // The indirect descriptor itself does not count: allow its table one more step.
@@ -99,10 +100,16 @@ pub fn collect(
         return error.ChainLength;
     }
     try walk.add(last);
-    return finish(&walk, head);
+    return finish(queue, &walk, head);
 }
 
-fn finish(walk: *const Walk, head: u16) Chain {
+fn finish(queue: *const Queue, walk: *const Walk, head: u16) Chain {
+    trace.emit(.virtqueue_pop_avail, .{
+        .vring = queue.state.descriptor_address,
+        .head = head,
+        .in_num = walk.count - walk.readable_count,
+        .out_num = walk.readable_count,
+    });
     return .{
         .head = head,
         .readable = walk.storage[0..walk.readable_count],

@@ -9,6 +9,7 @@ const errors = @import("../errors.zig");
 const limits = @import("../limits.zig");
 const loop_module = @import("../io/loop.zig");
 const system = @import("../kernel/system.zig");
+const trace = @import("../trace/trace.zig");
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
 const Doorbell = @import("../io/doorbell.zig").Doorbell;
 const Line = @import("../bus/interrupt.zig").Line;
@@ -122,6 +123,8 @@ pub const Device = struct {
     /// Features that the device offers.
     features: u64,
     device_id: u32,
+    /// What the device table calls it.
+    id: u32 = 0,
     queue_count: u16,
     status: std.atomic.Value(u32) = .init(0),
     interrupt_status: std.atomic.Value(u32) = .init(0),
@@ -135,6 +138,8 @@ pub const Device = struct {
     fault: Fault = .none,
     /// Faults so far, over resets.
     fault_count: u64 = 0,
+    /// Notifications handled so far.
+    notification_count: u64 = 0,
     queues: [limits.queue_count_max]Queue = @splat(.{}),
     notifications: [limits.queue_count_max]Notification = undefined,
     served: Served = .{},
@@ -245,6 +250,7 @@ pub const Device = struct {
         defer self.work.unlock();
         _ = self.addStatus(status_driver_ok);
         for (self.queues[0..self.queue_count]) |*queue| self.passFeatures(queue);
+        trace.emit(.virtio_activate, .{ .device = self.id, .features = self.driver_features });
         self.model.activate(self.driver_features);
         self.active = true;
         self.served.look();
@@ -273,6 +279,7 @@ pub const Device = struct {
     }
 
     fn resetLocked(self: *Device) void {
+        trace.emit(.virtio_reset, .{ .device = self.id });
         self.work.lock();
         defer self.work.unlock();
         self.active = false;
@@ -388,6 +395,7 @@ pub const Device = struct {
     /// held.
     pub fn fail(self: *Device, fault: Fault) void {
         self.fault_count += 1;
+        trace.emit(.virtio_fault, .{ .device = self.id, .count = self.fault_count });
         if (self.broken) return;
         self.fault = fault;
         self.broken = true;
@@ -404,6 +412,7 @@ pub const Device = struct {
 
     /// Used buffers are there (2.7.7). From any thread.
     pub fn interruptQueue(self: *Device, queue_index: u16) void {
+        trace.emit(.virtqueue_send_interrupt, .{ .device = self.id, .queue = queue_index });
         self.markUsed();
         self.interrupt.queue(queue_index);
     }
@@ -427,6 +436,7 @@ pub const Device = struct {
 
     /// Config space has changed (2.5): to be called by the model after the change.
     pub fn configChanged(self: *Device) void {
+        trace.emit(.virtio_config_changed, .{ .device = self.id });
         _ = self.config_generation.fetchAdd(1, .acq_rel);
         if (self.status.load(.acquire) & status_driver_ok != 0) self.interruptConfig();
     }
@@ -448,10 +458,13 @@ fn handleNotification(context: *anyopaque, _: loop_module.Readiness) void {
     const device = notification.device;
     device.work.lock();
     defer device.work.unlock();
+    const queue_index = notification.queue_index;
     // It is the server's to read, even what this turn of the loop fetched before.
-    if (device.served.has(notification.queue_index)) return;
+    if (device.served.has(queue_index)) return;
     system.eventfdDrain(notification.source.fd);
-    if (device.runnable(notification.queue_index)) device.model.notify(notification.queue_index);
+    device.notification_count += 1;
+    trace.emit(.virtio_receive_request, .{ .device = device.id, .queue = queue_index });
+    if (device.runnable(queue_index)) device.model.notify(queue_index);
 }
 
 fn endBatch(context: *anyopaque) void {

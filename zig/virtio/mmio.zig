@@ -4,6 +4,7 @@
 const std = @import("std");
 const errors = @import("../errors.zig");
 const device_module = @import("device.zig");
+const trace = @import("../trace/trace.zig");
 
 const Device = device_module.Device;
 const Queue = device_module.Queue;
@@ -87,11 +88,22 @@ pub const Mmio = struct {
         if (offset >= config_offset) {
             self.device.registers.lock();
             defer self.device.registers.unlock();
+            trace.emit(.virtio_tpt_read_config, .{
+                .device = self.device.id,
+                .offset = offset - config_offset,
+                .len = data.len,
+            });
             return self.device.model.readConfig(@intCast(offset - config_offset), data);
         }
         if (data.len != 4 or offset % 4 != 0) return;
         const register: Register = @fromBackingInt(@as(u32, @intCast(offset)));
-        std.mem.writeInt(u32, data[0..4], self.readRegister(register), .little);
+        const value = self.readRegister(register);
+        trace.emit(.virtio_tpt_read_common_config, .{
+            .device = self.device.id,
+            .offset = offset,
+            .value = value,
+        });
+        std.mem.writeInt(u32, data[0..4], value, .little);
     }
 
     /// A guest's write at `offset` of the window.
@@ -99,11 +111,22 @@ pub const Mmio = struct {
         if (offset >= config_offset) {
             self.device.registers.lock();
             defer self.device.registers.unlock();
+            trace.emit(.virtio_tpt_write_config, .{
+                .device = self.device.id,
+                .offset = offset - config_offset,
+                .len = data.len,
+            });
             return self.device.model.writeConfig(@intCast(offset - config_offset), data);
         }
         if (data.len != 4 or offset % 4 != 0) return;
         const register: Register = @fromBackingInt(@as(u32, @intCast(offset)));
-        self.writeRegister(register, std.mem.readInt(u32, data[0..4], .little));
+        const value = std.mem.readInt(u32, data[0..4], .little);
+        trace.emit(.virtio_tpt_write_common_config, .{
+            .device = self.device.id,
+            .offset = offset,
+            .value = value,
+        });
+        self.writeRegister(register, value);
     }
 
     fn readRegister(self: *Mmio, register: Register) u32 {

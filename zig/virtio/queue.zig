@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
+const trace = @import("../trace/trace.zig");
 
 pub const Descriptor = extern struct { address: u64, length: u32, flags: u16, next: u16 };
 
@@ -136,6 +137,12 @@ pub const Queue = struct {
         const element = self.usedElement(self.state.next_used);
         @atomicStore(u32, &element[0], head, .monotonic);
         @atomicStore(u32, &element[1], length, .monotonic);
+        trace.emit(.virtqueue_add_used, .{
+            .vring = self.state.descriptor_address,
+            .next_used = self.state.next_used,
+            .index = head,
+            .len = length,
+        });
         self.state.next_used +%= 1;
     }
 
@@ -166,6 +173,10 @@ pub const Queue = struct {
         if (self.state.event_index != 0) {
             const event = &self.used[2 + 4 * @as(usize, self.state.size)];
             @atomicStore(u16, event, self.state.next_available, .seq_cst);
+            trace.emit(.virtqueue_set_avail_event, .{
+                .vring = self.state.descriptor_address,
+                .event_idx = self.state.next_available,
+            });
         } else {
             @atomicStore(u16, &self.used[0], 0, .seq_cst);
         }

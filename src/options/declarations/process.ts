@@ -32,6 +32,27 @@ export const monKeys = {
   mode: { type: choice("control"), help: "the protocol", required: true },
 } as const satisfies Keys;
 
+export const traceKeys = {
+  file: {
+    type: path,
+    help: "file with one regular expression for names of events a line",
+    aliases: ["events"],
+  },
+  type: { type: choice("all", "events", "scopes"), help: "what to trace beside that" },
+  backend: {
+    type: choice("log", "ftrace"),
+    help: "the log, at level trace, or the kernel's trace_marker",
+    default: "log",
+  },
+} as const satisfies Keys;
+
+export const metricsVariants = {
+  unix: {
+    help: "a unix socket",
+    keys: { path: { type: socketPath, help: "the socket", positional: true, required: true } },
+  },
+} as const satisfies Variants;
+
 const control = "Control";
 const group = "Process";
 
@@ -72,11 +93,15 @@ export const processOptions: readonly OptionSchema[] = [
     group: control,
     help: "trace events",
     shape: "keys",
-    keys: {
-      file: { type: path, help: "list of events", aliases: ["events"] },
-      type: { type: choice("all", "events", "scopes"), help: "what to trace" },
-    },
-    supported: false,
+    keys: traceKeys,
+  },
+  {
+    name: "metrics",
+    group: control,
+    help: "serve Prometheus metrics over HTTP",
+    shape: "variants",
+    selector: "transport",
+    variants: metricsVariants,
   },
   {
     name: "D",

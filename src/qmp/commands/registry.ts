@@ -9,6 +9,7 @@ import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
 import { memoryCommands } from "./memory.ts";
+import { traceCommands } from "./trace.ts";
 
 export const commandTable = new CommandTable(
   [
@@ -19,6 +20,7 @@ export const commandTable = new CommandTable(
     ...boardCommands,
     ...descriptorCommands,
     ...capabilityCommands,
+    ...traceCommands,
   ],
   absentCommands,
 );

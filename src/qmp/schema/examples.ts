@@ -146,6 +146,14 @@ const descriptors = {
   closefd: { args: { fdname: "tap0" }, returns: {} },
 } satisfies Record<string, Example>;
 
+const trace = {
+  "trace-get-state": {
+    args: { name: "^virtio_blk_execute$" },
+    returns: [{ name: "virtio_blk_execute", state: false }],
+  },
+  "trace-set-state": { args: { name: "^virtio_blk_", enable: true }, returns: {} },
+} satisfies Record<string, Example>;
+
 /** By the command's name. */
 export const examples: Readonly<Record<string, Example>> = {
   ...lifeCycle,
@@ -155,4 +163,5 @@ export const examples: Readonly<Record<string, Example>> = {
   ...board,
   ...capabilities,
   ...descriptors,
+  ...trace,
 };

@@ -31,6 +31,7 @@ export const GLOBALS: Exceptions = {
   "zig/abi_gen.zig": "a generator, which is no part of the core",
   "zig/host/jail_forward.zig": "a signal handler has no argument, and the launcher is one process",
   "zig/seccomp_violation.zig": "a signal handler has no argument, and filters are for the process",
+  "zig/trace/trace.zig": "switches are looked at everywhere, and the log is the process's",
   "zig/static/": "state of the process that the C library or the C++ runtime would keep",
 };
 

@@ -2,6 +2,7 @@
 //! plus what the guest set; absent alarms read as never due (behaviour of a PC without them used).
 
 const std = @import("std");
+const trace = @import("../../trace/trace.zig");
 const Lock = @import("../../lock.zig").Lock;
 const Clock = @import("../../io/clock.zig").Clock;
 
@@ -80,6 +81,7 @@ pub const Cmos = struct {
             Index.status_d => status_d_valid,
             else => self.state.memory[index],
         };
+        trace.emit(.rtc_read, .{ .addr = index, .value = data[0] });
     }
 
     pub fn write(self: *Cmos, offset: u64, data: []const u8) void {
@@ -90,6 +92,7 @@ pub const Cmos = struct {
             return;
         }
         const index = self.state.index & 0x7f;
+        trace.emit(.rtc_write, .{ .addr = index, .value = data[0] });
         switch (index) {
             Index.status_c, Index.status_d => {},
             Index.status_b => self.setStatusB(data[0]),

@@ -3,6 +3,7 @@
 //! port's scratch register, so what was written can be read back.
 
 const std = @import("std");
+const trace = @import("../../trace/trace.zig");
 const Clock = @import("../../io/clock.zig").Clock;
 const Doorbell = @import("../../io/doorbell.zig").Doorbell;
 
@@ -39,6 +40,7 @@ pub const DebugPort = struct {
     }
 
     pub fn write(self: *DebugPort, data: []const u8) void {
+        trace.emit(.debug_port_write, .{ .value = data[0] });
         self.scratch.store(data[0], .monotonic);
         const mark = switch (data[0]) {
             kernel_entered => &self.kernel_entered_ns,

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const Outcome = @import("../../bus/outcome.zig").Outcome;
+const trace = @import("../../trace/trace.zig");
 const Lock = @import("../../lock.zig").Lock;
 
 const port_data = 0;
@@ -67,9 +68,11 @@ pub const I8042 = struct {
             port_timer_gate => data[0] = timer_gate_output,
             else => {},
         }
+        trace.emit(.i8042_read, .{ .offset = offset, .value = data[0] });
     }
 
     pub fn write(self: *I8042, offset: u64, data: []const u8) Outcome {
+        trace.emit(.i8042_write, .{ .offset = offset, .value = data[0] });
         self.guard.lock();
         defer self.guard.unlock();
         return switch (offset) {

@@ -2,6 +2,7 @@
 //! reset control register that chipsets have at 0xCF9.
 
 const std = @import("std");
+const trace = @import("../../trace/trace.zig");
 const Outcome = @import("../../bus/outcome.zig").Outcome;
 
 pub const Register = enum(u32) { sleep_control = 0, reset_control = 1 };
@@ -29,10 +30,12 @@ pub const Power = struct {
     pub fn read(self: *Power, register: Register, data: []u8) void {
         @memset(data, 0);
         if (register == .reset_control) data[0] = self.reset_control.load(.monotonic);
+        trace.emit(.power_read, .{ .register = register, .value = data[0] });
     }
 
     pub fn write(self: *Power, register: Register, data: []const u8) Outcome {
         const value = data[0];
+        trace.emit(.power_write, .{ .register = register, .value = value });
         switch (register) {
             .sleep_control => if (value & sleep_enable != 0) return .{ .park = .power_off },
             .reset_control => {

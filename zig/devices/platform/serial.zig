@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const limits = @import("../../limits.zig");
+const trace = @import("../../trace/trace.zig");
 const Lock = @import("../../lock.zig").Lock;
 const Line = @import("../../bus/interrupt.zig").Line;
 const Chardev = @import("../../io/chardev.zig").Chardev;
@@ -97,6 +98,7 @@ pub const Serial = struct {
         const value = self.readRegister(offset);
         self.guard.unlock();
         data[0] = value;
+        trace.emit(.serial_read, .{ .addr = offset, .value = value });
         if (offset == Register.data) if (self.chardev) |chardev| chardev.resumeInput();
     }
 
@@ -108,7 +110,11 @@ pub const Serial = struct {
                 self.state.divisor_high
             else
                 self.state.interrupt_enable,
-            Register.interrupt_identity => self.takeIdentity(),
+            Register.interrupt_identity => {
+                const identity = self.takeIdentity();
+                trace.emit(.serial_update_iir, .{ .iir = identity });
+                return identity;
+            },
             Register.line_control => self.state.line_control,
             Register.modem_control => self.state.modem_control,
             Register.line_status => self.lineStatus(),
@@ -121,6 +127,7 @@ pub const Serial = struct {
         self.guard.lock();
         defer self.guard.unlock();
         const value = data[0];
+        trace.emit(.serial_write, .{ .addr = offset, .value = value });
         const divisor = self.state.line_control & line_control_divisor != 0;
         switch (offset) {
             Register.data => if (divisor) {
@@ -196,6 +203,8 @@ pub const Serial = struct {
 
     fn takeReceived(self: *Serial) u8 {
         if (self.state.receive_length == 0) return 0;
+        const is_full = self.state.receive_length == self.state.receive_buffer.len;
+        if (is_full) trace.emit(.serial_unpause_rx, .{});
         const value = self.state.receive_buffer[0];
         const rest = self.state.receive_length - 1;
         const buffer = &self.state.receive_buffer;
@@ -210,6 +219,8 @@ pub const Serial = struct {
         const target = self.state.receive_buffer[self.state.receive_length..][0..count];
         @memcpy(target, data[0..count]);
         self.state.receive_length += @intCast(count);
+        trace.emit(.serial_receive, .{ .len = count });
+        if (room != 0 and count == room) trace.emit(.serial_pause_rx, .{});
         const wanted = self.state.interrupt_enable & enable_receive != 0;
         if (count > 0 and wanted) self.line.pulse();
         return count;

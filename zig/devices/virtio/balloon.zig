@@ -6,6 +6,7 @@ const chain = @import("../../virtio/chain.zig");
 const device_module = @import("../../virtio/device.zig");
 const limits = @import("../../limits.zig");
 const model = @import("../../virtio/model.zig");
+const trace = @import("../../trace/trace.zig");
 const Device = device_module.Device;
 const Queue = device_module.Queue;
 const Released = @import("../../memory/guest_memory.zig").Released;
@@ -101,6 +102,7 @@ pub const Balloon = struct {
     pub fn setTarget(self: *Balloon, page_count: u32) void {
         self.device.registers.lock();
         defer self.device.registers.unlock();
+        trace.emit(.virtio_balloon_target, .{ .device = self.device.id, .pages = page_count });
         if (self.target.swap(page_count, .acq_rel) != page_count) self.device.configChanged();
     }
 
@@ -134,6 +136,7 @@ pub const Balloon = struct {
 
     fn setActual(self: *Balloon, page_count: u32) void {
         if (self.actual.swap(page_count, .acq_rel) == page_count) return;
+        trace.emit(.virtio_balloon_actual, .{ .device = self.device.id, .pages = page_count });
         if (!self.changed.swap(true, .acq_rel)) self.device.tellHost();
     }
 

@@ -12,6 +12,7 @@ const loop_module = @import("../../io/loop.zig");
 const model = @import("../../virtio/model.zig");
 const raw = @import("../../block/raw.zig");
 const system = @import("../../kernel/system.zig");
+const trace = @import("../../trace/trace.zig");
 const Device = @import("../../virtio/device.zig").Device;
 const Gate = @import("../../block/throttle.zig").Gate;
 const Pool = @import("blk_pool.zig").Pool;
@@ -277,6 +278,12 @@ pub const Block = struct {
 
     fn start(self: *Block, request: *Request) void {
         const job = &request.job;
+        trace.emit(.virtio_blk_execute, .{
+            .device = self.device.id,
+            .operation = job.operation,
+            .len = job.iovecs.len,
+            .offset = job.offset,
+        });
         if (self.image.takes(job)) self.engine.add(job) else self.unaligned.append(job);
     }
 
@@ -353,6 +360,13 @@ pub const Block = struct {
 
     fn complete(self: *Block, request: *Request, status: Status) void {
         const index = request.queue_index;
+        const id = self.device.id;
+        trace.emit(.virtio_blk_complete_request, .{ .device = id, .status = status });
+        trace.emit(.virtio_blk_complete_one_request, .{
+            .device = id,
+            .index = request.head,
+            .len = request.writable_length,
+        });
         request.status.* = @backingInt(status);
         self.device.queues[index].push(request.head, request.writable_length);
         self.touched |= @as(u32, 1) << @intCast(index);
@@ -386,6 +400,10 @@ pub const Block = struct {
     /// See `Model.drain`. The loop's thread goes on completing while this one waits.
     pub fn drain(self: *Block, mode: model.DrainMode) void {
         self.abandoning = mode == .abandon;
+        trace.emit(.block_drain_request, .{
+            .device = self.device.id,
+            .in_flight = self.in_flight.load(.monotonic),
+        });
         if (self.abandoning) {
             while (self.engine.waiting.takeFirst()) |job| self.jobDone(job, 0);
             while (self.unaligned.takeFirst()) |job| self.jobDone(job, 0);

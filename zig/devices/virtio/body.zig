@@ -18,6 +18,26 @@ const vsock = @import("vsock.zig");
 
 pub const Kind = enum { blk, rng, balloon, net, vsock, vhost_user, console };
 
+/// What any model may count; a model leaves the others' fields at 0. Frames come without headers.
+pub const Metrics = extern struct {
+    /// Of the queues of any model.
+    notification_count: u64 = 0,
+    request_count: u64 = 0,
+    in_flight_count: u64 = 0,
+    read_bytes: u64 = 0,
+    written_bytes: u64 = 0,
+    received_count: u64 = 0,
+    received_bytes: u64 = 0,
+    sent_count: u64 = 0,
+    sent_bytes: u64 = 0,
+    skipped_count: u64 = 0,
+    dropped_count: u64 = 0,
+    random_bytes: u64 = 0,
+    target_page_count: u64 = 0,
+    actual_page_count: u64 = 0,
+    released_page_count: u64 = 0,
+};
+
 pub const Body = union(Kind) {
     blk: blk.Block,
     rng: rng.Rng,
@@ -104,6 +124,34 @@ pub const Body = union(Kind) {
             // What fails there, its back end tells.
             .vhost_user => .{ .count = 0, .last_errno = 0 },
         };
+    }
+
+    /// What the model has done so far, for people; the rest is 0.
+    pub fn metrics(self: *const Body) Metrics {
+        switch (self.*) {
+            .blk => |*held| return .{
+                .request_count = held.counters.request_count,
+                .in_flight_count = held.in_flight.load(.monotonic),
+                .read_bytes = held.counters.read_bytes,
+                .written_bytes = held.counters.written_bytes,
+            },
+            .net => |*held| return .{
+                .received_count = held.counters.received_count,
+                .received_bytes = held.counters.received_bytes,
+                .sent_count = held.counters.sent_count,
+                .sent_bytes = held.counters.sent_bytes,
+                .skipped_count = held.counters.skipped_count,
+                .dropped_count = held.counters.dropped_count,
+            },
+            .rng => |*held| return .{ .random_bytes = held.byte_count },
+            .balloon => |*held| return .{
+                .target_page_count = held.target.load(.monotonic),
+                .actual_page_count = held.actual.load(.monotonic),
+                .released_page_count = held.released_page_count.load(.monotonic),
+            },
+            // What others serve, they count.
+            else => return .{},
+        }
     }
 
     /// The model as a transport drives it.

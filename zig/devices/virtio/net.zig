@@ -16,25 +16,15 @@ const net_state = @import("net_state.zig");
 const net_vhost = @import("net_vhost.zig");
 const system = @import("../../kernel/system.zig");
 const tap = @import("../../kernel/tap.zig");
+const trace = @import("../../trace/trace.zig");
 const Device = @import("../../virtio/device.zig").Device;
 const Ring = @import("../../virtio/served.zig").Ring;
 
 pub const Params = net_config.Params;
+const Counters = net_config.Counters;
 
 /// UIO_MAXIOV of the kernel.
 const piece_count_max = 1024;
-
-pub const Counters = struct {
-    received_count: u64 = 0,
-    sent_count: u64 = 0,
-    /// Frames that the guest does not want, or has no buffer long enough for.
-    skipped_count: u64 = 0,
-    /// Frames from the guest that the tap did not take.
-    dropped_count: u64 = 0,
-    /// Failures of the host, and why the last one.
-    error_count: u64 = 0,
-    last_errno: i32 = 0,
-};
 
 /// A tap queue with its receive queue (2 * index) and its send queue (one more).
 const Pair = struct {
@@ -287,11 +277,24 @@ pub const Net = struct {
         const raw = linux.pwritev2(pair.source.fd, @ptrCast(pieces.ptr), pieces.len, -1, 0);
         const answer = system.result(raw);
         switch (answer.errno) {
-            0 => self.counters.sent_count += 1,
+            0 => {
+                self.counters.sent_count += 1;
+                self.counters.sent_bytes += answer.value - tap.header_size;
+                trace.emit(.virtio_net_send, .{
+                    .device = self.device.id,
+                    .pair = pair.index,
+                    .len = answer.value,
+                });
+            },
             system.EAGAIN => return .full,
             else => |errno| {
                 self.counters.dropped_count += 1;
-                if (!isFrameLoss(errno)) self.hostFailed(errno);
+                trace.emit(.virtio_net_drop, .{
+                    .device = self.device.id,
+                    .pair = pair.index,
+                    .errno = errno,
+                });
+                if (!tap.isFrameLoss(errno)) self.hostFailed(errno);
             },
         }
         return .done;
@@ -357,6 +360,12 @@ pub const Net = struct {
     fn deliver(self: *Net, pair: *Pair, size: u64) void {
         self.gathered.deliver(self.device, 2 * pair.index, size);
         self.counters.received_count += 1;
+        self.counters.received_bytes += size - tap.header_size;
+        trace.emit(.virtio_net_receive, .{
+            .device = self.device.id,
+            .pair = pair.index,
+            .len = size,
+        });
         self.touch(2 * pair.index);
     }
 
@@ -452,19 +461,6 @@ pub const Net = struct {
 };
 
 const errno_no_device = 19;
-
-/// One frame is lost and the next may pass: the interface is down, memory is short, or the guest's
-/// header or length makes no sense.
-fn isFrameLoss(errno: i32) bool {
-    return switch (errno) {
-        system.EIO, system.EINVAL, system.ENOMEM, system.EINTR => true,
-        errno_no_buffers, errno_message_size => true,
-        else => false,
-    };
-}
-
-const errno_no_buffers = 105;
-const errno_message_size = 90;
 
 pub fn addressBits(address: net_config.Address) u64 {
     var bytes: [8]u8 = @splat(0);

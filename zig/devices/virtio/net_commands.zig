@@ -5,6 +5,7 @@ const chain = @import("../../virtio/chain.zig");
 const limits = @import("../../limits.zig");
 const net_control = @import("net_control.zig");
 const net_module = @import("net.zig");
+const trace = @import("../../trace/trace.zig");
 const Net = net_module.Net;
 const Queue = @import("../../virtio/device.zig").Queue;
 
@@ -37,6 +38,7 @@ fn runOne(net: *Net, queue: *Queue, head: u16) bool {
         return false;
     }
     const answer = execute(net, found.readable);
+    trace.emit(.virtio_net_handle_ctrl, .{ .device = device.id, .status = answer });
     _ = chain.copyTo(found.writable, &.{@backingInt(answer)});
     queue.push(head, 1);
     return true;

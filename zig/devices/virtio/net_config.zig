@@ -20,6 +20,20 @@ pub const flag_tap_queues = 4;
 /// The kernel moves the frames, with a descriptor of /dev/vhost-net for each pair.
 pub const flag_vhost = 8;
 
+pub const Counters = struct {
+    received_count: u64 = 0,
+    received_bytes: u64 = 0,
+    sent_count: u64 = 0,
+    sent_bytes: u64 = 0,
+    /// Frames that the guest does not want, or has no buffer long enough for.
+    skipped_count: u64 = 0,
+    /// Frames from the guest that the tap did not take.
+    dropped_count: u64 = 0,
+    /// Failures of the host, and why the last one.
+    error_count: u64 = 0,
+    last_errno: i32 = 0,
+};
+
 pub const Params = extern struct {
     /// An open tap queue for each pair, as i32 little endian; they stay the caller's.
     fds: [4 * pair_count_max]u8 = @splat(0xff),

@@ -10,6 +10,7 @@ const limits = @import("../../limits.zig");
 const loop_module = @import("../../io/loop.zig");
 const model = @import("../../virtio/model.zig");
 const system = @import("../../kernel/system.zig");
+const trace = @import("../../trace/trace.zig");
 const Device = device_module.Device;
 const Queue = device_module.Queue;
 const Throttle = @import("../../block/throttle.zig").Throttle;
@@ -42,6 +43,7 @@ pub const Rng = struct {
     watched: bool = false,
     /// Whether the last read failed.
     failing: bool = false,
+    byte_count: u64 = 0,
     error_count: u64 = 0,
     last_errno: i32 = 0,
     /// Whether there are completions that the guest has not been told of.
@@ -139,6 +141,8 @@ pub const Rng = struct {
             return null;
         };
         if (self.throttle.limited()) self.throttle.charge(system.monotonicNs(), got);
+        self.byte_count += got;
+        trace.emit(.virtio_rng_write_req_data, .{ .device = self.device.id, .size = got });
         queue.push(head, @intCast(got));
         self.touched = true;
         return got;

@@ -4,6 +4,7 @@ const std = @import("std");
 const kvm = @import("../../kernel/kvm.zig");
 const system = @import("../../kernel/system.zig");
 const errors = @import("../../errors.zig");
+const trace = @import("../../trace/trace.zig");
 const cpuid = @import("cpuid.zig");
 
 /// A segment register with its hidden part, as the boot plan gives it.
@@ -73,6 +74,13 @@ pub fn setEntry(fd: i32, entry: *const EntryState, failure: *errors.Failure) err
     special.cr4 = entry.cr4;
     special.efer = entry.efer;
     try call(fd, kvm.set_sregs, &special, .kvm_set_registers, failure);
+    trace.emit(.kvm_set_sregs, .{
+        .fd = fd,
+        .cr0 = special.cr0,
+        .cr3 = special.cr3,
+        .cr4 = special.cr4,
+        .efer = special.efer,
+    });
     var registers: kvm.Registers = .{
         .rip = entry.rip,
         .rsp = entry.rsp,
@@ -81,6 +89,12 @@ pub fn setEntry(fd: i32, entry: *const EntryState, failure: *errors.Failure) err
         .rflags = entry.rflags,
     };
     try call(fd, kvm.set_regs, &registers, .kvm_set_registers, failure);
+    trace.emit(.kvm_set_regs, .{
+        .fd = fd,
+        .rip = registers.rip,
+        .rsp = registers.rsp,
+        .rsi = registers.rsi,
+    });
 }
 
 /// Local APIC pins of a PC: LINT0 takes the PIC's interrupt, LINT1 the NMI.
@@ -90,6 +104,7 @@ pub fn setLocalPins(fd: i32, failure: *errors.Failure) errors.HostError!void {
     setDeliveryMode(&lapic, lvt_lint0, delivery_external);
     setDeliveryMode(&lapic, lvt_lint1, delivery_nmi);
     try call(fd, kvm.set_lapic, &lapic, .kvm_local_apic, failure);
+    trace.emit(.kvm_set_lapic, .{ .fd = fd });
 }
 
 const lvt_lint0 = 0x350;
@@ -113,6 +128,7 @@ pub fn setMsrs(fd: i32, failure: *errors.Failure) errors.HostError!void {
     } };
     const answer = system.ioctl(fd, kvm.set_msrs, @intFromPtr(&list));
     if (!answer.ok()) return failure.set(.kvm_set_msrs, answer.errno, 0);
+    trace.emit(.kvm_set_msrs, .{ .fd = fd, .count = list.header.count });
 }
 
 const msr_misc_enable = 0x1a0;
@@ -135,6 +151,7 @@ pub fn setCpuid(
     try call(system_fd, kvm.get_supported_cpuid, &table, .kvm_supported_cpuid, failure);
     table.adjust(options);
     try call(fd, kvm.set_cpuid2, &table, .kvm_set_cpuid, failure);
+    trace.emit(.kvm_set_cpuid2, .{ .id = options.apic_id, .count = table.header.count });
 }
 
 pub fn readRegisters(
@@ -145,6 +162,8 @@ pub fn readRegisters(
 ) errors.HostError!void {
     try call(fd, kvm.get_regs, registers, .kvm_get_registers, failure);
     try call(fd, kvm.get_sregs, special, .kvm_get_registers, failure);
+    trace.emit(.kvm_get_regs, .{ .fd = fd, .rip = registers.rip, .rsp = registers.rsp });
+    trace.emit(.kvm_get_sregs, .{ .fd = fd, .cr0 = special.cr0, .cr3 = special.cr3 });
 }
 
 fn call(

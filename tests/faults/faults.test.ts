@@ -1,0 +1,13 @@
+// Faults that a machine survives, in short; tests/soak has them at length.
+
+import { describe } from "bun:test";
+import { hasKvm } from "../support/kvm.ts";
+import { describeLifeCycle } from "./life_cycle.case.ts";
+import { describeLog } from "./log.case.ts";
+import { describeSockets } from "./sockets.case.ts";
+
+describe.skipIf(!hasKvm)("faults survived", () => {
+  describeSockets(50);
+  describeLifeCycle(40);
+  describeLog();
+});
