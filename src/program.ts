@@ -57,10 +57,22 @@ async function runMachine(config: Config, log: Log): Promise<number> {
   const pid = pidfile === undefined ? undefined : writePidfile(pidfile);
   const trace = await openTrace(config, log);
   try {
-    return await runAssembly(assemble(config), { config, log, trace });
+    return await runAssembly(await assembleFor(config), { config, log, trace });
   } finally {
     trace?.close();
     pid?.close();
+  }
+}
+
+/** What not every machine needs is loaded by those that do. */
+async function assembleFor(config: Config): Promise<Assembly> {
+  if (config.incoming === undefined) return assemble(config);
+  const { Incoming } = await import("./machine/snapshot/incoming.ts");
+  const incoming = Incoming.open(config.incoming, config);
+  try {
+    return assemble(config, incoming);
+  } finally {
+    incoming.close();
   }
 }
 
@@ -102,10 +114,11 @@ async function runAssembly(assembly: Assembly, surroundings: Surroundings): Prom
   }
 }
 
-/** What not every machine needs is loaded by those that do. */
 async function openQmp(config: Config, machine: Machine, servers: QmpServer[]): Promise<void> {
   if (config.qmp.length === 0) return;
   const { serveQmp } = await import("./qmp/server.ts");
+  // For migrate; under a filter, a module's folder cannot be read.
+  await import("./machine/snapshot/saving.ts");
   for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
 }
 

@@ -9,9 +9,11 @@ test {
     _ = @import("host/jail.zig");
     _ = @import("host/jail_arena.zig");
     _ = @import("host/jail_enter.zig");
+    _ = @import("host/processor.zig");
     _ = @import("kernel/system.zig");
     _ = @import("kernel/kvm.zig");
     _ = @import("memory/guest_memory.zig");
+    _ = @import("memory/load.zig");
     _ = @import("kernel/kvm_state.zig");
     _ = @import("memory/checksum.zig");
     _ = @import("memory/populate.zig");

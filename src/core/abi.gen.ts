@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 371302981423700;
+export const ABI_HASH = 7000892291899290;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -818,11 +818,13 @@ export const SYMBOLS = {
   memory_read: { args: ["ptr", "ptr"], returns: "i32" },
   memory_write: { args: ["ptr", "ptr"], returns: "i32" },
   memory_load: { args: ["ptr", "ptr"], returns: "i32" },
+  memory_load_data: { args: ["ptr", "ptr"], returns: "i32" },
   chardev_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   terminal_set_raw: { args: ["ptr", "i32"], returns: "i32" },
   host_listen: { args: ["ptr", "ptr", "u32", "ptr"], returns: "i32" },
   host_prepare_pty: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_lock_file: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  cpu_vendor: { args: ["ptr"], returns: "i32" },
   host_memory_file: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
   host_direct_alignment: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_attach_tap: { args: ["ptr", "i32", "ptr"], returns: "i32" },

@@ -3,6 +3,7 @@
 
 import { DirectAlignmentLayout } from "./abi.gen.ts";
 import type { Core } from "./core.ts";
+import { loadLibrary } from "./library.ts";
 import type { StructValue } from "./struct.ts";
 
 /** A file in memory that nobody can resize: its descriptor, which the caller closes. */
@@ -58,4 +59,13 @@ export function setVsockGuest(core: Core, fd: number, guestCid: number): void {
 
 export function setTerminalRaw(core: Core, fd: number): void {
   core.call("terminal_set_raw", fd);
+}
+
+const VENDOR_SIZE = 12;
+
+/** The maker of the host's processor, such as "GenuineIntel"; "" where it is not told. */
+export function cpuVendor(): string {
+  const out = new Uint8Array(VENDOR_SIZE);
+  loadLibrary().cpu_vendor(out);
+  return new TextDecoder().decode(out).replace(/\0+$/, "");
 }

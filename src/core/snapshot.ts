@@ -5,6 +5,7 @@ import {
   BufferParamsLayout,
   ChecksumParamsLayout,
   CONSTANTS,
+  LoadParamsLayout,
   MemorySaveParamsLayout,
   MemorySaveProgressLayout,
   Operation,
@@ -112,6 +113,11 @@ export function checksumsOfFile(core: Core, fd: number, offset: number, size: nu
   const checksums = new Uint8Array(4 * Math.ceil(size / CONSTANTS.saveChunkSize));
   core.call("host_checksums", encode(ChecksumParamsLayout, { fd, offset, size, checksums }));
   return checksums;
+}
+
+/** Reads the data of a sparse file into memory that nobody has written yet. */
+export function loadSparse(core: Core, params: StructValue<typeof LoadParamsLayout>): void {
+  core.call("memory_load_data", encode(LoadParamsLayout, params));
 }
 
 function isLimit(error: unknown): boolean {

@@ -5,7 +5,7 @@ import { closeSync } from "node:fs";
 import { type Chardev, openChardev } from "../backends/chardev.ts";
 import { openKvm } from "../backends/kvm.ts";
 import { ModelKind, Space } from "../core/abi.gen.ts";
-import { Core, type DeviceId, type Topology, type Window } from "../core/core.ts";
+import { Core, type DeviceId, type NewDevice, type Topology, type Window } from "../core/core.ts";
 import { CoreError } from "../core/error.ts";
 import { takeEarlyVm } from "../core/static_program.ts";
 import type { DeviceContext, OpenedDevice } from "../devices/context.ts";
@@ -13,12 +13,15 @@ import { deviceClassOf, openDevice } from "../devices/registry.ts";
 import { removeOwnFile } from "../files.ts";
 import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
-import { boardDevices } from "../options/serial_ports.ts";
+import { type BoardDevice, boardDevices } from "../options/serial_ports.ts";
 import * as microvm from "./boards/microvm.ts";
 import { loadKernel } from "./boot.ts";
 import { addGuestMemory } from "./memory.ts";
 import { Resources } from "./resources.ts";
 import { planSlots, type Slot } from "./slot_plan.ts";
+import type { Incoming } from "./snapshot/incoming.ts";
+
+const DEBUG_PORT = "debug port";
 
 /** A machine that is built and waits, paused, for its first instruction. */
 export interface Assembly {
@@ -31,18 +34,32 @@ export interface Assembly {
   /** Of a board that has one. */
   readonly debugPort: DeviceId | undefined;
   readonly ram: readonly AddressRange[];
+  /** The pieces of RAM as the core has them. */
+  readonly ramPieces: readonly AddressRange[];
   /** The address map. */
   readonly windows: readonly Window[];
+  /** Devices of the board by their names. */
+  readonly platform: ReadonlyMap<string, DeviceId>;
   /** Devices of the user by their ids. */
   readonly devices: ReadonlyMap<string, DeviceId>;
+  /** How those were made and where the guest finds them. */
+  readonly descriptions: readonly DeviceDescription[];
   /** Interrupt lines with the device behind each, for tests. */
   readonly lines: ReadonlyMap<number, DeviceId>;
 }
 
-export function assemble(config: Config): Assembly {
+/** A device of the user in its slot. */
+export interface DeviceDescription {
+  readonly config: BoardDevice;
+  readonly device: NewDevice;
+  readonly slot: Slot;
+}
+
+/** `incoming` makes a machine that goes on where it was saved. */
+export function assemble(config: Config, incoming?: Incoming): Assembly {
   const resources = new Resources();
   try {
-    return BUILDERS[config.machine.type](config, resources);
+    return BUILDERS[config.machine.type](config, resources, incoming);
   } catch (error) {
     resources.close();
     throw error;
@@ -62,23 +79,27 @@ function buildNone(config: Config, resources: Resources): Assembly {
     vcpuCount: 0,
     debugPort: undefined,
     ram: [],
+    ramPieces: [],
     windows: [],
+    platform: new Map(),
     devices: new Map(),
+    descriptions: [],
     lines: new Map(),
   };
 }
 
-function buildMicrovm(config: Config, resources: Resources): Assembly {
+function buildMicrovm(config: Config, resources: Resources, incoming?: Incoming): Assembly {
   const core = openCore(config, resources);
   const ram = ramRanges(microvm.memoryLayout(config.memory.sizeBytes));
-  addGuestMemory(core, config, { ranges: ram, resources });
+  const saved = incoming && { saved: incoming.memory };
+  const ramPieces = addGuestMemory(core, config, { ranges: ram, resources, ...saved });
   core.createInterruptChips();
   if (config.machine.pit) core.createPit();
   const iothreads = new Map(config.iothreads.map(({ id }) => [id, core.createThread(id)]));
   const chardevs = openChardevs(core, config, resources);
   const devices = new DeviceBuilder(core);
-  const debugPort = addPlatform(devices, config, chardevs);
-  const slots = addVirtio(devices, {
+  addPlatform(devices, config, chardevs);
+  const descriptions = addVirtio(devices, {
     core,
     config,
     chardevs,
@@ -86,10 +107,19 @@ function buildMicrovm(config: Config, resources: Resources): Assembly {
     keep: (resource) => resources.add(resource),
   });
   core.publishMap(devices.windows);
-  const vcpuCount = config.machine.accel === "kvm" ? startVcpus(core, config, slots) : 0;
-  const { lines, named, windows } = devices;
-  const counts = { vcpuCount, debugPort, ram, windows, devices: named, lines };
-  return { core, resources, chardevs, iothreads, ...counts };
+  const { lines, named, platform, windows } = devices;
+  const vcpuCount = config.machine.accel === "kvm" ? config.cpu.count : 0;
+  const parts = { vcpuCount, platform, devices: named, descriptions };
+  const topology = createVcpus(core, config, vcpuCount);
+  if (incoming !== undefined) incoming.restore(core, parts);
+  else if (vcpuCount > 0) {
+    const slots = descriptions.map(({ slot }) => slot);
+    core.setEntry(loadKernel(core, { config, topology, slots }));
+  }
+  if (vcpuCount > 0) core.startVcpus();
+  const debugPort = platform.get(DEBUG_PORT);
+  const memory = { ram, ramPieces, windows, lines };
+  return { core, resources, chardevs, iothreads, debugPort, ...memory, ...parts };
 }
 
 function openCore(config: Config, resources: Resources): Core {
@@ -124,10 +154,17 @@ class DeviceBuilder {
   readonly core: Core;
   readonly windows: Window[] = [];
   readonly lines = new Map<number, DeviceId>();
+  readonly platform = new Map<string, DeviceId>();
   readonly named = new Map<string, DeviceId>();
 
   constructor(core: Core) {
     this.core = core;
+  }
+
+  addBoardDevice(name: string, description: NewDevice): DeviceId {
+    const device = this.core.createDevice(description);
+    this.platform.set(name, device);
+    return device;
   }
 
   addPorts(device: DeviceId, region: number, range: { port: number; count: number }): void {
@@ -146,42 +183,44 @@ function addPlatform(
   devices: DeviceBuilder,
   config: Config,
   chardevs: ReadonlyMap<string, Chardev>,
-): DeviceId {
-  const { core } = devices;
+): void {
   if (config.serial !== undefined) {
     const chardev = chardevs.get(config.serial.chardev)?.index;
     const gsi = microvm.SERIAL.irq;
     const description = { model: ModelKind.serial, gsi };
-    const serial = core.createDevice(
+    const serial = devices.addBoardDevice(
+      "serial port",
       chardev === undefined ? description : { ...description, chardev },
     );
     const { port } = microvm.SERIAL;
     devices.addPorts(serial, 0, { port, count: microvm.DEBUG_PORT - port });
     devices.lines.set(gsi, serial);
   }
-  devices.addPorts(core.createDevice({ model: ModelKind.cmos }), 0, microvm.RTC);
-  devices.addPorts(core.createDevice({ model: ModelKind.i8042 }), 0, microvm.KEYBOARD_CONTROLLER);
-  const power = core.createDevice({ model: ModelKind.power });
+  const clock = devices.addBoardDevice("clock", { model: ModelKind.cmos });
+  devices.addPorts(clock, 0, microvm.RTC);
+  const keyboard = devices.addBoardDevice("keyboard controller", { model: ModelKind.i8042 });
+  devices.addPorts(keyboard, 0, microvm.KEYBOARD_CONTROLLER);
+  const power = devices.addBoardDevice("power registers", { model: ModelKind.power });
   devices.addPorts(power, 0, { port: microvm.SLEEP_CONTROL_PORT, count: 1 });
   devices.addPorts(power, 1, { port: microvm.RESET_CONTROL_PORT, count: 1 });
-  const debugPort = core.createDevice({ model: ModelKind.debugPort });
+  const debugPort = devices.addBoardDevice(DEBUG_PORT, { model: ModelKind.debugPort });
   devices.addPorts(debugPort, 0, { port: microvm.DEBUG_PORT, count: 1 });
-  return debugPort;
 }
 
-function addVirtio(devices: DeviceBuilder, context: DeviceContext): Slot[] {
+function addVirtio(devices: DeviceBuilder, context: DeviceContext): DeviceDescription[] {
   const wanted = boardDevices(context.config.devices);
   const slots = planSlots(
     wanted.map(({ id, driver }) => ({ id, deviceClass: deviceClassOf(driver) })),
   );
-  wanted.forEach((device, index) => {
+  return wanted.map((config, index) => {
     const slot = slots[index];
-    if (slot === undefined) throw new Error(`device '${device.id}' has no slot`);
-    const created = create(context.core, { ...openDevice(device, context), gsi: slot.irq });
-    devices.named.set(device.id, created);
+    if (slot === undefined) throw new Error(`device '${config.id}' has no slot`);
+    const device = { ...openDevice(config, context), gsi: slot.irq };
+    const created = create(context.core, device);
+    devices.named.set(config.id, created);
     devices.addSlot(created, slot);
+    return { config, device, slot };
   });
-  return slots;
 }
 
 function create(core: Core, device: OpenedDevice): DeviceId {
@@ -192,11 +231,9 @@ function create(core: Core, device: OpenedDevice): DeviceId {
   }
 }
 
-function startVcpus(core: Core, config: Config, slots: readonly Slot[]): number {
+function createVcpus(core: Core, config: Config, count: number): Topology {
   const { cores, threads, sockets, dies, clusters } = config.cpu;
   const topology: Topology = { threads, cores: cores * clusters, dies, sockets };
-  for (let index = 0; index < config.cpu.count; index += 1) core.createVcpu(topology);
-  core.setEntry(loadKernel(core, { config, topology, slots }));
-  core.startVcpus();
-  return config.cpu.count;
+  for (let index = 0; index < count; index += 1) core.createVcpu(topology);
+  return topology;
 }

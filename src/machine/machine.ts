@@ -3,6 +3,7 @@
 import { ParkReason } from "../core/abi.gen.ts";
 import { type Doorbell, listenToDoorbell, type NewsName } from "../core/doorbell.ts";
 import { processStartedNs } from "../core/static_program.ts";
+import { UserError } from "../errors.ts";
 import type { Log } from "../host/log.ts";
 import type { Trace } from "../host/trace.ts";
 import type { Config } from "../options/config.ts";
@@ -11,6 +12,7 @@ import type {
   CpuInfo,
   DescriptorChannel,
   MachineControl,
+  MigrationState,
   QmpEvent,
   RunState,
 } from "../qmp/machine_control.ts";
@@ -23,6 +25,7 @@ import { BootClock, describeBootTimes } from "./boot_times.ts";
 import { Channels } from "./channels.ts";
 import { describeMemory } from "./describe_memory.ts";
 import { DeviceWatch } from "./device_watch.ts";
+import type { Saving } from "./snapshot/saving.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
 
 /** How a machine ended: SHUTDOWN's reason (QEMU's names), and the exit code of the process. */
@@ -49,6 +52,9 @@ export class Machine implements MachineControl {
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
   #trace: Trace | undefined;
+  #saving: Saving | undefined;
+  /** Whether the guest ran before it was saved, and nobody has stopped it since. */
+  #resumesAfterSave = false;
 
   private constructor(assembly: Assembly, config: Config, log: Log) {
     this.#assembly = assembly;
@@ -92,8 +98,10 @@ export class Machine implements MachineControl {
     return trace;
   }
 
-  /** Starts the guest for the first time, without an event. */
+  /** Starts the guest for the first time, without an event; a client that saves it was quicker. */
   start(): void {
+    if (this.#saving?.isActive) this.#resumesAfterSave = true;
+    if (this.#saving?.isActive || this.migration().status === "completed") return;
     this.#setState("running");
     this.#bootClock.guestStarts();
     this.#assembly.core.resumeVcpus();
@@ -109,6 +117,7 @@ export class Machine implements MachineControl {
     this.#balloon?.close();
     this.#doorbell?.close();
     this.descriptors.closeAll();
+    this.#saving?.close();
     this.#assembly.resources.close();
     this.#trace?.close();
   }
@@ -118,6 +127,7 @@ export class Machine implements MachineControl {
   }
 
   pause(): void {
+    this.#resumesAfterSave = false;
     if (this.#state !== "running") return;
     this.#assembly.core.pauseVcpus();
     this.#setState("paused");
@@ -126,6 +136,12 @@ export class Machine implements MachineControl {
 
   resume(): void {
     if (this.#state !== "paused") return;
+    if (this.#saving?.isActive) {
+      throw new UserError(
+        "The machine is being saved; it can go on when query-migrate says that this has ended, " +
+          "or after migrate_cancel.",
+      );
+    }
     this.#setState("running");
     this.#bootClock.guestStarts();
     this.#emit({ name: "RESUME" });
@@ -242,6 +258,44 @@ export class Machine implements MachineControl {
     return this.#channels.open(fd, onReadable);
   }
 
+  async migrate(folder: string): Promise<void> {
+    const { Saving } = await import("./snapshot/saving.ts");
+    if (this.#saving?.isActive) {
+      throw new UserError(
+        "The machine is being saved already; wait for query-migrate to say that this has ended.",
+      );
+    }
+    if (this.#state === "shutdown") throw new UserError("The machine has ended.");
+    const saving = new Saving({ config: this.#config, machine: this.#assembly, folder });
+    const wasRunning = this.#state === "running";
+    this.pause();
+    this.#saving = saving;
+    this.#resumesAfterSave = wasRunning;
+    try {
+      saving.start();
+    } catch (error) {
+      this.#endSave();
+      throw error;
+    }
+  }
+
+  migration(): MigrationState {
+    return this.#saving?.state ?? { status: "none" };
+  }
+
+  cancelMigration(): void {
+    this.#saving?.cancel();
+  }
+
+  /** A machine that could not be saved goes on. */
+  #endSave(): void {
+    const { status, sentence } = this.migration();
+    if (sentence !== undefined) this.#log.error(sentence);
+    this.#log.info(`the machine's save has ended: ${status}`);
+    if (status !== "completed" && this.#resumesAfterSave) this.resume();
+    this.#resumesAfterSave = false;
+  }
+
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -272,6 +326,9 @@ export class Machine implements MachineControl {
           break;
         case "channel":
           this.#channels.onNews();
+          break;
+        case "migration":
+          if (this.#saving?.onNews() === "ended") this.#endSave();
           break;
         case "bootMark":
           this.#log.info(describeBootTimes(this.bootTimes()));

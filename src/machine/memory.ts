@@ -5,6 +5,7 @@ import { osModule } from "../builtin.ts";
 import { MemoryPolicy, Operation } from "../core/abi.gen.ts";
 import type { Core, NewMemory } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
+import { loadSparse } from "../core/snapshot.ts";
 import { UserError } from "../errors.ts";
 import type { AddressRange } from "../firmware/e820.ts";
 import type { Config, MemoryZone } from "../options/config.ts";
@@ -46,12 +47,33 @@ export function planPieces(zones: readonly MemoryZone[], ranges: readonly Addres
   return pieces;
 }
 
-/** Opens every zone and maps it. With prealloc this takes as long as the host needs for it. */
-export function addGuestMemory(
-  core: Core,
-  config: Config,
-  place: { readonly ranges: readonly AddressRange[]; readonly resources: Resources },
-): void {
+/** A page-aligned part of the guest's memory in a file. */
+interface SavedPiece {
+  readonly address: number;
+  readonly size: number;
+  readonly offset: number;
+}
+
+/** Guest memory that is in a file already. */
+export interface SavedMemory {
+  readonly fd: number;
+  /** All of it, in order of addresses. */
+  readonly pieces: readonly SavedPiece[];
+  /** Whether plain memory shows the file, and a page of its own from its first write on. */
+  readonly mapped: boolean;
+}
+
+interface Place {
+  readonly ranges: readonly AddressRange[];
+  readonly resources: Resources;
+  readonly saved?: SavedMemory;
+}
+
+/**
+ * Opens every zone and maps it, with what was saved in it. With prealloc this takes as long as the
+ * host needs for it. Returns the pieces that the core has now.
+ */
+export function addGuestMemory(core: Core, config: Config, place: Place): AddressRange[] {
   const { zones } = config.memory;
   const backends = new Map(
     zones.map((zone) => [zone, place.resources.add(openMemoryBackend(core, zone))]),
@@ -61,16 +83,53 @@ export function addGuestMemory(
     MAX_PREALLOC_THREADS,
     config.cpu.count,
   );
-  for (const piece of planPieces(zones, place.ranges)) {
+  return planPieces(zones, place.ranges).flatMap((piece) => {
     const backend = backends.get(piece.zone);
     if (backend === undefined) throw new Error(`${piece.zone.what} was not opened`);
     checkPlace(piece, backend);
     try {
-      core.addMemory(describe(piece, backend, threads));
+      return addPiece(core, piece.zone, describe(piece, backend, threads), place.saved);
     } catch (error) {
       throw sentenceOf(error, piece, backend) ?? error;
     }
+  });
+}
+
+/** Memory that others share, or that is to be there at once, gets a copy of what was saved. */
+function addPiece(
+  core: Core,
+  zone: MemoryZone,
+  memory: NewMemory,
+  saved: SavedMemory | undefined,
+): readonly AddressRange[] {
+  const parts = saved === undefined ? [] : savedParts(memory, saved.pieces);
+  const found = parts.reduce((sum, { size }) => sum + size, 0);
+  if (saved !== undefined && found !== memory.size) {
+    throw new UserError("The template has its memory at other addresses; save the machine again.");
   }
+  const isPlain = memory.fd === -1 && memory.prealloc === 0;
+  if (saved?.mapped && isPlain) {
+    for (const part of parts) core.addMemory({ ...memory, ...part, fd: saved.fd });
+    return parts.map(({ guestAddress: address, size }) => ({ address, size }));
+  }
+  core.addMemory(memory);
+  for (const part of parts) {
+    const source = { ...part, fd: saved?.fd ?? -1 };
+    // A file of the user's may hold something where the saved one has a hole.
+    if (zone.path === undefined) loadSparse(core, source);
+    else core.loadMemory(source);
+  }
+  return [{ address: memory.guestAddress, size: memory.size }];
+}
+
+/** Where the file has the memory of one piece; both consist of all the guest's memory. */
+function savedParts({ guestAddress, size }: NewMemory, pieces: SavedMemory["pieces"]) {
+  return pieces.flatMap((piece) => {
+    const start = Math.max(guestAddress, piece.address);
+    const end = Math.min(guestAddress + size, piece.address + piece.size);
+    const offset = piece.offset + start - piece.address;
+    return start < end ? [{ guestAddress: start, size: end - start, offset }] : [];
+  });
 }
 
 function describe(piece: Piece, { fd, pageSize }: MemoryBackend, threads: number): NewMemory {

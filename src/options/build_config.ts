@@ -11,12 +11,14 @@ import type {
   DeviceConfig,
   DeviceValues,
   DriveConfig,
+  IncomingConfig,
   MachineConfig,
   ProcessConfig,
   TraceConfig,
 } from "./config.ts";
 import { buildConsoles } from "./consoles.ts";
 import { chardevVariants, driveKeys } from "./declarations/backends.ts";
+import { incomingVariants } from "./declarations/boot.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
 import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
@@ -82,6 +84,12 @@ function buildBoot(values: Values): BootConfig {
     initrdPath: singleValue(values, "initrd"),
     commandLine: words.filter((word) => word !== "").join(" "),
   };
+}
+
+function buildIncoming(values: Values): IncomingConfig | undefined {
+  const [source] = values("incoming");
+  if (source === undefined) return undefined;
+  return parseVariant("-incoming", "transport", incomingVariants, source);
 }
 
 function buildDrive(source: string): DriveConfig {
@@ -218,6 +226,7 @@ export function buildConfig(uses: readonly Use[]): Config {
       cpuCount: cpu.maxCount,
     }),
     boot: buildBoot(values),
+    incoming: buildIncoming(values),
     drives: values("drive").map(buildDrive),
     netdevs,
     devices,

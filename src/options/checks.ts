@@ -102,9 +102,16 @@ export function checkConfig(config: Config): void {
   checkDescriptors(config.netdevs);
   checkDevices(config);
   checkSharedMemory(config);
+  checkBoot(config);
+}
+
+function checkBoot({ machine, boot, incoming }: Config): void {
+  if (machine.type === "none" && incoming !== undefined) {
+    throw new UserError("The machine none has nothing to restore; use -machine microvm.");
+  }
   // Without a processor (accel=test) there is nobody to run a kernel.
-  const runsKernel = config.machine.type === "microvm" && config.machine.accel === "kvm";
-  if (runsKernel && config.boot.kernelPath === undefined) {
+  const needsKernel = machine.accel === "kvm" && incoming === undefined;
+  if (machine.type === "microvm" && needsKernel && boot.kernelPath === undefined) {
     throw new UserError("The machine microvm needs a kernel: -kernel PATH.");
   }
 }

@@ -2,6 +2,7 @@
 // that it prints as JSON. Paths are as given: resolving them is up to whoever opens them.
 
 import type { chardevVariants, serialVariants } from "./declarations/backends.ts";
+import type { incomingVariants } from "./declarations/boot.ts";
 import type { deviceVariants } from "./declarations/devices.ts";
 import type { objectVariants } from "./declarations/objects.ts";
 import type { NetdevConfig } from "./netdevs.ts";
@@ -24,12 +25,15 @@ export interface CpuConfig extends CpuTopology {
 }
 
 export interface BootConfig {
-  /** Always set for microvm. */
+  /** Always set for a microvm that boots. */
   readonly kernelPath: string | undefined;
   readonly initrdPath: string | undefined;
   /** The values of -append joined by one space; "" without. */
   readonly commandLine: string;
 }
+
+/** Where a machine comes from that does not boot. */
+export type IncomingConfig = VariantValues<typeof incomingVariants, "transport">;
 
 export interface DriveConfig {
   readonly id: string;
@@ -159,6 +163,7 @@ export interface Config {
   readonly memory: MemoryConfig;
   readonly numa: NumaConfig | undefined;
   readonly boot: BootConfig;
+  readonly incoming: IncomingConfig | undefined;
   readonly drives: readonly DriveConfig[];
   readonly netdevs: readonly NetdevConfig[];
   readonly devices: readonly DeviceConfig[];

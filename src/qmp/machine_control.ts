@@ -71,6 +71,25 @@ export interface DescriptorChannel {
   close(): void;
 }
 
+/** In upstream's words (behaviour 5.3). */
+export const migrationStatuses = [
+  "none",
+  "setup",
+  "active",
+  "completed",
+  "failed",
+  "canceled",
+] as const;
+
+/** What became of the last attempt to save the machine. */
+export interface MigrationState {
+  readonly status: (typeof migrationStatuses)[number];
+  /** Guest memory; holes count as written when they are passed. */
+  readonly ram?: { readonly writtenBytes: number; readonly totalBytes: number };
+  /** Why it failed. */
+  readonly sentence?: string;
+}
+
 export interface MachineControl {
   /** Descriptors that clients have sent. */
   readonly descriptors: NamedDescriptors;
@@ -101,6 +120,14 @@ export interface MachineControl {
   logMemory(): void;
   /** Bytes of guest memory, or undefined where there is none. */
   readMemory(guestAddress: number, size: number): Uint8Array | undefined;
+  /**
+   * Begins to save the machine to a folder, paused from now on; resolves when that is under way.
+   * Throws a sentence when it cannot begin, with the machine as it was.
+   */
+  migrate(folder: string): Promise<void>;
+  migration(): MigrationState;
+  /** Ends what `migrate` began; does nothing when that has ended. */
+  cancelMigration(): void;
   /** Calls back for each event from now on; the result ends that. */
   onEvent(listener: (event: QmpEvent) => void): () => void;
 }

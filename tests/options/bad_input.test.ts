@@ -10,6 +10,7 @@ const files = [
   "bad_input.txt",
   "bad_memory_input.txt",
   "bad_network_input.txt",
+  "bad_template_input.txt",
   "bad_vhost_user_input.txt",
   "bad_watching_input.txt",
 ];

@@ -42,6 +42,7 @@ test("a kernel alone gives a microvm with every default", () => {
     memory: { sizeBytes: GiB / 4, zones: [plainZone] },
     numa: undefined,
     boot: { kernelPath: "vmlinux", initrdPath: undefined, commandLine: "" },
+    incoming: undefined,
     drives: [],
     netdevs: [],
     backEnds: [],
@@ -367,4 +368,12 @@ test.each([
 ])("-netdev tap,id=n,%s leaves the frames to the kernel", (keys, queues, fds) => {
   const { netdevs } = configOf(`-kernel k -netdev tap,id=n,${keys}`);
   expect(netdevs as unknown).toMatchObject([{ queues, vhost: { fds } }]);
+});
+
+test.each([
+  ["file:/a/b", { path: "/a/b", mapped: true }],
+  ["file:/a/b,mapped=false", { path: "/a/b", mapped: false }],
+  ["file:rel:ative,mapped=on", { path: "rel:ative", mapped: true }],
+])("-incoming %s names a template, and no kernel is needed", (value, { path, mapped }) => {
+  expect(configOf(`-incoming ${value}`).incoming).toEqual({ transport: "file", path, mapped });
 });

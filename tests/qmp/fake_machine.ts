@@ -9,6 +9,7 @@ import type {
   BootTimes,
   DescriptorChannel,
   MachineControl,
+  MigrationState,
   QmpEvent,
   RunState,
   TraceControl,
@@ -130,6 +131,23 @@ export class FakeMachine implements MachineControl {
 
   openChannel(fd: number, onReadable: () => void): DescriptorChannel {
     return channels.open(fd, onReadable);
+  }
+
+  migrationState: MigrationState = { status: "none" };
+
+  async migrate(folder: string): Promise<void> {
+    this.calls.push(`migrate ${folder}`);
+    if (this.migrationState.status === "active") throw new Error("It is being saved already.");
+    await this.pause();
+    this.migrationState = { status: "active", ram: { writtenBytes: 0, totalBytes: 4096 } };
+  }
+
+  migration(): MigrationState {
+    return this.migrationState;
+  }
+
+  cancelMigration(): void {
+    this.calls.push("cancelMigration");
   }
 
   onEvent(listener: (event: QmpEvent) => void): () => void {

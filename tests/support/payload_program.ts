@@ -45,7 +45,8 @@ export class PayloadProgram implements AsyncDisposable {
       tcpPort === undefined ? { unix: this.qmpPath } : { hostname: LOOPBACK, port: tcpPort };
     const endpoint = tcpPort === undefined ? `unix:${this.qmpPath}` : `tcp:${LOOPBACK}:${tcpPort}`;
     const argv = [
-      ...["-machine", "microvm", "-m", "128M", "-kernel", kernelPath],
+      ...(more.includes("-machine") ? [] : ["-machine", "microvm"]),
+      ...["-m", "128M", "-kernel", kernelPath],
       ...["-serial", `file,path=${this.#serialPath}`],
       ...["-qmp", `${endpoint},server,nowait`],
       ...(typeof more === "function" ? more(this.folder) : more),

@@ -4,6 +4,7 @@ const errors = @import("../errors.zig");
 const tap = @import("../kernel/tap.zig");
 const vhost = @import("../kernel/vhost.zig");
 const descriptors = @import("../host/descriptors.zig");
+const processor = @import("../host/processor.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
 const Core = @import("../core.zig").Core;
@@ -53,6 +54,12 @@ pub fn host_prepare_pty(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
 pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
     const mode: descriptors.LockMode = if (exclusive != 0) .exclusive else .shared;
     return done(descriptors.lockFile(fd, mode, &core.failure));
+}
+
+/// Writes 12 bytes: the maker of the host's processor, zeroes where none is told.
+pub fn cpu_vendor(out: *[processor.vendor_size]u8) callconv(.c) Status {
+    out.* = processor.vendor();
+    return .ok;
 }
 
 /// A file in memory of `size` bytes, which nobody can resize; `out` is its descriptor.

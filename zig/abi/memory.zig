@@ -1,6 +1,7 @@
 //! Calls for guest memory: mapping it, copying and loading into it.
 
 const errors = @import("../errors.zig");
+const load = @import("../memory/load.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
 const Core = @import("../core.zig").Core;
@@ -37,6 +38,15 @@ pub fn memory_write(core: *Core, params: *const types.TransferParams) callconv(.
 /// Reads a file into guest memory.
 pub fn memory_load(core: *Core, params: *const types.LoadParams) callconv(.c) Status {
     return done(core.memory.load(.{
+        .fd = params.fd,
+        .offset = params.offset,
+        .size = params.size,
+    }, params.guest_address, &core.failure));
+}
+
+/// Reads a sparse file's data into guest memory that is zero.
+pub fn memory_load_data(core: *Core, params: *const types.LoadParams) callconv(.c) Status {
+    return done(load.loadData(&core.memory, .{
         .fd = params.fd,
         .offset = params.offset,
         .size = params.size,

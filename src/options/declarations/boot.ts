@@ -3,20 +3,26 @@
 import type { OptionSchema, Variants } from "../schema.ts";
 import { boolean, hostAndPort, path, socketPath } from "../schema.ts";
 
-const incomingVariants = {
+export const incomingVariants = {
   file: {
-    help: "a snapshot in a directory",
+    help: "a template that QMP's migrate has saved",
     keys: {
-      path: { type: path, help: "the directory", positional: true, required: true },
-      mapped: { type: boolean, help: "map the memory file copy-on-write", default: true },
+      path: { type: path, help: "the template's folder", positional: true, required: true },
+      mapped: {
+        type: boolean,
+        help: "map the memory file copy-on-write instead of loading it",
+        default: true,
+      },
     },
   },
   unix: {
     help: "a live migration over a unix socket",
+    supported: false,
     keys: { path: { type: socketPath, help: "the socket", positional: true, required: true } },
   },
   tcp: {
     help: "a live migration over tcp",
+    supported: false,
     keys: { address: { type: hostAndPort, help: "IP:PORT", positional: true, required: true } },
   },
 } as const satisfies Variants;
@@ -36,10 +42,9 @@ export const bootOptions: readonly OptionSchema[] = [
   {
     name: "incoming",
     group,
-    help: "start from a snapshot or a migration",
+    help: "start from a template; kernel and initrd are not loaded",
     shape: "variants",
     selector: "transport",
     variants: incomingVariants,
-    supported: false,
   },
 ];

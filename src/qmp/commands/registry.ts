@@ -9,11 +9,13 @@ import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
 import { memoryCommands } from "./memory.ts";
+import { migrationCommands } from "./migration.ts";
 import { traceCommands } from "./trace.ts";
 
 export const commandTable = new CommandTable(
   [
     ...lifeCycleCommands,
+    ...migrationCommands,
     ...introspectionCommands,
     ...inventoryCommands,
     ...memoryCommands,

@@ -25,6 +25,12 @@ const lifeCycle = {
   system_powerdown: done,
 } satisfies Record<string, Example>;
 
+const migration = {
+  migrate: { args: { uri: "file:/var/lib/templates/debian" }, returns: {} },
+  "query-migrate": { returns: { status: "none" } },
+  migrate_cancel: done,
+} satisfies Record<string, Example>;
+
 const introspection = {
   "query-version": {
     returns: { qemu: { micro: 1, minor: 0, major: 5 }, package: "StratoVirt-0.1.0" },
@@ -157,6 +163,7 @@ const trace = {
 /** By the command's name. */
 export const examples: Readonly<Record<string, Example>> = {
   ...lifeCycle,
+  ...migration,
   ...introspection,
   ...inventory,
   ...memory,
