@@ -315,9 +315,8 @@ const Worker = struct {
     fn wasTouched(self: *Worker, address: usize, size: usize) bool {
         var entries: [chunk_size / page_size]u64 = undefined;
         const wanted = std.mem.sliceAsBytes(entries[0 .. size / page_size]);
-        const offset: i64 = @intCast(address / page_size * @sizeOf(u64));
-        const raw = linux.pread(self.save.options.pagemap_fd, wanted.ptr, wanted.len, offset);
-        const answer = system.result(raw);
+        const offset = address / page_size * @sizeOf(u64);
+        const answer = readAt(self.save.options.pagemap_fd, wanted, offset);
         if (!answer.ok() or answer.value != wanted.len) return true;
         for (entries[0 .. size / page_size]) |entry| if (entry >> 62 != 0) return true;
         return false;
@@ -363,13 +362,18 @@ pub fn checksumsOfFile(
     }
 }
 
+/// The filter of these threads allows no pread beside.
+fn readAt(fd: i32, target: []u8, offset: u64) system.Result {
+    const piece = [1]std.posix.iovec{.{ .base = target.ptr, .len = target.len }};
+    return system.result(linux.preadv2(fd, &piece, piece.len, @intCast(offset), 0));
+}
+
 /// Returns 0 or why the bytes could not be had.
 fn readFully(fd: i32, start: u64, target: []u8) i32 {
     var done: usize = 0;
     while (done < target.len) {
         const rest = target[done..];
-        const raw = linux.pread(fd, rest.ptr, rest.len, @intCast(start + done));
-        const answer = system.result(raw);
+        const answer = readAt(fd, rest, start + done);
         if (answer.errno == system.EINTR) continue;
         if (!answer.ok()) return answer.errno;
         if (answer.value == 0) return system.EIO;
