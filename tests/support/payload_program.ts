@@ -44,12 +44,13 @@ export class PayloadProgram implements AsyncDisposable {
     this.address =
       tcpPort === undefined ? { unix: this.qmpPath } : { hostname: LOOPBACK, port: tcpPort };
     const endpoint = tcpPort === undefined ? `unix:${this.qmpPath}` : `tcp:${LOOPBACK}:${tcpPort}`;
+    const words = typeof more === "function" ? more(this.folder) : more;
     const argv = [
-      ...(more.includes("-machine") ? [] : ["-machine", "microvm"]),
+      ...(words.includes("-machine") ? [] : ["-machine", "microvm"]),
       ...["-m", "128M", "-kernel", kernelPath],
       ...["-serial", `file,path=${this.#serialPath}`],
       ...["-qmp", `${endpoint},server,nowait`],
-      ...(typeof more === "function" ? more(this.folder) : more),
+      ...words,
     ];
     this.program = new Program(argv, program?.(this.folder));
   }

@@ -64,6 +64,8 @@ export class TemplateMachine implements Disposable {
     const log = { error: say, warn: say, info: say, debug: say, fd: 2 };
     const machine = await Machine.create(assembly, config, {
       ...log,
+      showsTrace: false,
+      trace: say,
       onTurn: () => {},
       close: () => {},
     });

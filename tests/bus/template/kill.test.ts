@@ -33,7 +33,7 @@ async function save(launcher: readonly string[]): Promise<void> {
   rmSync(qmpPath, { force: true });
   const machine = ["-machine", "microvm,accel=test", "-m", "128M"];
   const argv = [...machine, "-qmp", `unix:${qmpPath},server,nowait`];
-  await using program = new Program(argv, launcher);
+  await using program = new Program(argv, { launcher });
   const client = await untilFound("the QMP socket", () =>
     Client.connect({ unix: qmpPath }).catch(() => undefined),
   );

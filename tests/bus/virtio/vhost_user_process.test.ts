@@ -68,8 +68,8 @@ async function run(): Promise<void> {
   await backEnd.start();
   const [log, qmp] = [folder.file("log"), folder.file("qmp")];
   const more = ["-D", log, "-qmp", `unix:${qmp},server,nowait`];
-  const launcher = ["env", "STRATOVIRT_LOG_LEVEL=warn"];
-  await using program = new Program([...wordsOf(socket), ...more], launcher);
+  const environment = { STRATOVIRT_LOG_LEVEL: "warn" };
+  await using program = new Program([...wordsOf(socket), ...more], { environment });
   await until("the machine", () => existsSync(qmp));
   const client = await Client.connect({ unix: qmp });
   await client.next();
