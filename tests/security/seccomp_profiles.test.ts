@@ -105,6 +105,19 @@ describe.each(ARCHITECTURES.map((name) => [name] as const))("on %s", (architectu
     expect(makes.map((name) => call(name))).toEqual(makes.map(() => "trap" as const));
   });
 
+  test("an iothread hands queues to the kernel's vhost, a vCPU does not, nor opens one", async () => {
+    const [loop, vcpu] = [
+      await decider("iothread", architecture),
+      await decider("vcpu", architecture),
+    ];
+    const served = ["VHOST_SET_MEM_TABLE", "VHOST_NET_SET_BACKEND", "VHOST_VSOCK_SET_RUNNING"];
+    expect(served.map((name) => loop("ioctl", 9, name))).toEqual(
+      served.map(() => "allow" as const),
+    );
+    expect(served.map((name) => vcpu("ioctl", 9, name))).toEqual(served.map(() => "trap" as const));
+    expect(loop("ioctl", 9, "VHOST_SET_OWNER")).toBe("trap");
+  });
+
   test("no thread makes memory executable", async () => {
     const call = await decider("main", architecture);
     expect(call("mmap", 0, 4096, "PROT_WRITE")).toBe("allow");
