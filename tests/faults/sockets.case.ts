@@ -89,12 +89,12 @@ export function describeSockets(visitCount: number): void {
 
   test("a QMP client that dies before its answer is obeyed, and the next is served", async () => {
     await using machine = diskMachine();
-    const watcher = await machine.connect();
-    await untilItReads(watcher);
-    await watcher.end();
-    await visit({ unix: machine.qmpPath }, '{"execute":"stop"}');
+    const dying = await machine.connect();
+    await untilItReads(dying);
+    dying.send('{"execute":"stop"}');
+    dying.die();
     const client = await machine.connect();
-    expect(await client.ask("query-status")).toMatchObject({ return: { status: "paused" } });
+    expect(await client.answer("query-status")).toMatchObject({ return: { status: "paused" } });
     expect(await client.ask("cont")).toEqual({ return: {} });
     expect(await client.next()).toMatchObject({ event: "RESUME" });
     await untilItReads(client);

@@ -83,6 +83,19 @@ export class Client {
     return this.next();
   }
 
+  /** Sends one command and waits for its answer; events that come before are passed over. */
+  async answer(execute: string): Promise<Message> {
+    this.send(JSON.stringify({ execute }));
+    let message = await this.next();
+    while (message.event !== undefined) message = await this.next();
+    return message;
+  }
+
+  /** Is gone, with whatever it would still get. */
+  die(): void {
+    this.#socket.terminate();
+  }
+
   async end(): Promise<void> {
     this.#socket.end();
     await this.closed;

@@ -106,7 +106,7 @@ test("a client that leaves after its command has still given it", async () => {
   client.send('{"execute":"stop"}');
   await client.end();
   const next = await qmp.greeted();
-  expect(await next.ask("query-status")).toMatchObject({ return: { status: "paused" } });
+  expect(await next.answer("query-status")).toMatchObject({ return: { status: "paused" } });
 });
 
 test("the unix socket is the owner's alone and goes with the server", async () => {

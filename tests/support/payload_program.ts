@@ -66,7 +66,7 @@ export class PayloadProgram implements AsyncDisposable {
       const greeting = await candidate?.next();
       return greeting?.QMP === undefined ? undefined : candidate;
     });
-    await client.ask("qmp_capabilities");
+    await client.answer("qmp_capabilities");
     return client;
   }
 
