@@ -60,7 +60,7 @@ cd ${checkout}
 cp -r src tests zig-out package.json tsconfig.json "$folder"
 ln -s ${checkout}/node_modules "$folder/node_modules"
 cd "$folder"
-bun test --timeout ${busTestTimeoutMs} ./tests/bus/virtio/net_vhost.test.ts ./tests/bus/virtio/vsock.test.ts
+bun test --timeout ${busTestTimeoutMs} ./tests/bus/virtio/{net_vhost,vsock}.test.ts
 `;
 
 describe.skipIf(!allBootsAsked)("a guest of the kernel's vhost", () => {
@@ -130,7 +130,7 @@ test.skipIf(!allBootsAsked)(
     const take = (bytes: Uint8Array) => {
       report += text.decode(bytes);
     };
-    const { code } = await host.start(["sh", "-c", busTests], {
+    const { code } = await host.start(["bash", "-c", busTests], {
       stdin: new Blob([]).stream(),
       onStdout: take,
       onStderr: take,

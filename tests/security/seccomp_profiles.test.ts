@@ -105,7 +105,7 @@ describe.each(ARCHITECTURES.map((name) => [name] as const))("on %s", (architectu
     expect(makes.map((name) => call(name))).toEqual(makes.map(() => "trap" as const));
   });
 
-  test("an iothread hands queues to the kernel's vhost, a vCPU does not, nor opens one", async () => {
+  test("an iothread hands queues to the kernel's vhost, and a vCPU does not", async () => {
     const [loop, vcpu] = [
       await decider("iothread", architecture),
       await decider("vcpu", architecture),
