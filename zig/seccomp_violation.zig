@@ -22,6 +22,8 @@ const native_audit_arch: u32 = switch (builtin.cpu.arch) {
 const x32_bit = 0x4000_0000;
 
 var log_fd: std.atomic.Value(i32) = .init(2);
+/// Not every filter allows to ask for it.
+var process_id: std.atomic.Value(u32) = .init(0);
 
 /// Where the line goes; -1: standard error.
 pub fn setLog(fd: i32) void {
@@ -30,6 +32,7 @@ pub fn setLog(fd: i32) void {
 
 /// Replaces the runtime's handler, which would not tell what happened.
 pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
+    process_id.store(@intCast(linux.getpid()), .release);
     const action: linux.Sigaction = .{
         .handler = .{ .sigaction = onViolation },
         .mask = @splat(std.math.maxInt(usize)),
@@ -43,11 +46,10 @@ fn onViolation(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callc
     var line: Line = .{};
     const call = info.fields.sigsys;
     const number: u32 = @bitCast(call.syscall);
+    line.begin();
     line.text("seccomp: thread \"");
     line.threadName();
-    line.text("\" (");
-    line.number(@intCast(system.gettid()));
-    line.text(") made system call ");
+    line.text("\" made system call ");
     line.text(callName(call.native_arch, number));
     line.text(" (number ");
     line.number(number);
@@ -58,6 +60,7 @@ fn onViolation(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callc
 /// Ends a process one of whose threads could not get its filter.
 pub fn endUnconfined(errno: i32) noreturn {
     var line: Line = .{};
+    line.begin();
     line.text("seccomp: thread \"");
     line.threadName();
     line.text("\" could not get its filter: error ");
@@ -74,8 +77,49 @@ fn callName(audit_arch: u32, number: u32) []const u8 {
 }
 
 const Line = struct {
-    buffer: [160]u8 = undefined,
+    buffer: [224]u8 = undefined,
     length: usize = 0,
+
+    /// As every line of the log begins: time, process, thread, level.
+    fn begin(self: *Line) void {
+        self.time(system.realtimeNs());
+        self.text(": [");
+        self.number(process_id.load(.acquire));
+        self.text("][");
+        self.number(@intCast(system.gettid()));
+        self.text("]:ERROR: ");
+    }
+
+    /// YYYY-MM-DDTHH:MM:SS.nnnnnnnnn in UTC.
+    fn time(self: *Line, time_ns: u64) void {
+        const seconds: std.time.epoch.EpochSeconds = .{ .secs = time_ns / std.time.ns_per_s };
+        const date = seconds.getEpochDay().calculateYearDay();
+        const month = date.calculateMonthDay();
+        const day = seconds.getDaySeconds();
+        self.padded(date.year, 4);
+        self.text("-");
+        self.padded(month.month.numeric(), 2);
+        self.text("-");
+        self.padded(month.day_index + 1, 2);
+        self.text("T");
+        self.padded(day.getHoursIntoDay(), 2);
+        self.text(":");
+        self.padded(day.getMinutesIntoHour(), 2);
+        self.text(":");
+        self.padded(day.getSecondsIntoMinute(), 2);
+        self.text(".");
+        self.padded(@intCast(time_ns % std.time.ns_per_s), 9);
+    }
+
+    /// With zeroes before it, in so many digits.
+    fn padded(self: *Line, value: u32, digit_count: u32) void {
+        var bound: u32 = 10;
+        for (1..digit_count) |_| {
+            if (value < bound) self.text("0");
+            bound *|= 10;
+        }
+        self.number(value);
+    }
 
     fn text(self: *Line, words: []const u8) void {
         const count = @min(words.len, self.buffer.len - self.length);
@@ -114,6 +158,21 @@ test "calls are named by the table of the native architecture" {
     ));
     try std.testing.expectEqualStrings("without a name", callName(native_audit_arch, 1_000_000));
     try std.testing.expectEqualStrings("of a foreign architecture", callName(0x4000_0003, 11));
+}
+
+test "a line begins with the time as the log tells it" {
+    var line: Line = .{};
+    line.time(1_795_517_202_052_000_007);
+    try std.testing.expectEqualStrings(
+        "2026-11-24T10:46:42.052000007",
+        line.buffer[0..line.length],
+    );
+    line = .{};
+    line.time(951_782_400 * std.time.ns_per_s);
+    try std.testing.expectEqualStrings(
+        "2000-02-29T00:00:00.000000000",
+        line.buffer[0..line.length],
+    );
 }
 
 test "a line holds numbers and never overflows" {

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 7000892291899290;
+export const ABI_HASH = 5071686764572885;
 
 export const CONSTANTS = {
   noLine: 4294967295,

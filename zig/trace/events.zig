@@ -259,6 +259,24 @@ const modules = .{
             .device = .device,
             .size = .decimal,
         }),
+        .virtio_serial_output_data = event("a console or port sent what its guest wrote", .{
+            .device = .device,
+            .port = .decimal,
+            .size = .decimal,
+        }),
+        .virtio_serial_input_data = event("input went to the guest of a console or port", .{
+            .device = .device,
+            .port = .decimal,
+            .size = .decimal,
+        }),
+        .virtio_serial_pause_rx = event("a console or port has no buffers for input", .{
+            .device = .device,
+            .port = .decimal,
+        }),
+        .virtio_serial_new_inputqueue_buf = event("a guest gave buffers for input", .{
+            .device = .device,
+            .port = .decimal,
+        }),
         .virtio_balloon_target = event("a balloon was asked for a size", .{
             .device = .device,
             .pages = .decimal,

@@ -2,6 +2,7 @@
 //! end, and the control messages that announce them. It runs on the loop of its back ends.
 
 const std = @import("std");
+const trace = @import("../../trace/trace.zig");
 const chain = @import("../../virtio/chain.zig");
 const config = @import("console_config.zig");
 const device_module = @import("../../virtio/device.zig");
@@ -134,8 +135,12 @@ pub const Console = struct {
     fn notifyPort(self: *Console, queue_index: u16) void {
         const number = if (queue_index < 2) 0 else (queue_index - 2) / 2;
         const port = self.find(number) orelse return;
-        if (queue_index == config.receiveQueue(number)) return port.chardev.resumeInput();
         const device = self.device.?;
+        if (queue_index == config.receiveQueue(number)) {
+            const name = .{ .device = device.id, .port = number };
+            trace.emit(.virtio_serial_new_inputqueue_buf, name);
+            return port.chardev.resumeInput();
+        }
         const queue = &device.queues[queue_index];
         for (0..limits.queue_pass_count_max) |_| {
             queue.disableNotifications();

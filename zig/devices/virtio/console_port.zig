@@ -3,6 +3,7 @@
 //! guest's ring.
 
 const std = @import("std");
+const trace = @import("../../trace/trace.zig");
 const chain = @import("../../virtio/chain.zig");
 const config = @import("console_config.zig");
 const limits = @import("../../limits.zig");
@@ -70,6 +71,14 @@ pub const Port = struct {
             const count = chain.copyTo(found.writable, data[done..]);
             queue.push(found.head, @intCast(count));
             done += count;
+            trace.emit(.virtio_serial_input_data, .{
+                .device = device.id,
+                .port = self.number,
+                .size = count,
+            });
+        }
+        if (done < data.len) {
+            trace.emit(.virtio_serial_pause_rx, .{ .device = device.id, .port = self.number });
         }
         return done;
     }
@@ -87,6 +96,11 @@ pub const Port = struct {
                 return .blocked;
             }
             self.state.sent = 0;
+            trace.emit(.virtio_serial_output_data, .{
+                .device = device.id,
+                .port = self.number,
+                .size = found.readable_length,
+            });
             queue.push(found.head, 0);
         }
         return .more;
