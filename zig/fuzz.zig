@@ -19,6 +19,7 @@ const fuzzers = .{
     .rng = Fuzzer(@import("devices/virtio/rng_fuzz.zig").Target),
     .balloon = Fuzzer(@import("devices/virtio/balloon_fuzz.zig").Target),
     .console = Fuzzer(@import("devices/virtio/console_fuzz.zig").Target),
+    .served = @import("virtio/served_fuzz.zig"),
     .vsock = Fuzzer(@import("devices/virtio/vsock_fuzz.zig").Target),
     .vhost_user = @import("vhost_user/back_end_fuzz.zig"),
 };

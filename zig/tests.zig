@@ -37,6 +37,7 @@ test {
     _ = @import("virtio/queue_test.zig");
     _ = @import("virtio/mmio_test.zig");
     _ = @import("virtio/served_test.zig");
+    _ = @import("virtio/served_fuzz.zig");
     _ = @import("virtio/fuzz_queue.zig");
     _ = @import("fuzz_state.zig");
     _ = @import("fuzz/mmio.zig");

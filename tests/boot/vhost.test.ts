@@ -3,6 +3,7 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import "../support/core_library.ts";
 import { checkout } from "../../scripts/lib/paths.ts";
 import { staticProgram } from "../../scripts/lib/zig.ts";
 import { Guest, type Outcome } from "./guest.ts";

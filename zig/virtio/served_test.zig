@@ -312,13 +312,13 @@ test "a queue that is switched off is back at once, and leaves again when it is 
 
 fn isRefused(bench: *Bench) !void {
     for ([_]u8{ 0x00, 0x03, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22 }) |command| {
-        bench.kernel.refused = command;
+        bench.kernel.refuse(command);
         bench.start(2);
         bench.settleLoop();
         try expect(bench.read(status_register) & device_module.status_needs_reset != 0);
         try expectEqual(14, bench.model.last_errno);
     }
-    bench.kernel.refused = null;
+    bench.kernel.refuse(null);
     bench.start(2);
     bench.settleLoop();
     try expect(bench.kernel.running);

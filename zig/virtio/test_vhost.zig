@@ -7,6 +7,7 @@ const linux = std.os.linux;
 const kernel = @import("../kernel/vhost.zig");
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
+const Lock = @import("../lock.zig").Lock;
 
 const ring_count = 2;
 const command_count_max = 256;
@@ -29,6 +30,8 @@ pub const FakeVhost = struct {
     fd: i32 = -1,
     features: u64 = 0,
     memory: kernel.Table(limits.memory_piece_count_max) = undefined,
+    /// Held for a command, and while a chain is used.
+    guard: Lock = .{},
     rings: [ring_count]Ring = @splat(.{}),
     running: bool = false,
     /// The number of a command that is refused with EFAULT.
@@ -69,8 +72,26 @@ pub const FakeVhost = struct {
         return self.commands[0..self.command_count];
     }
 
-    /// Uses the next chain of a ring and calls for it; false when the guest offers none.
+    /// Refuses a command from now on; null: none.
+    pub fn refuse(self: *FakeVhost, number: ?u8) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.refused = number;
+    }
+
+    /// Says that a ring makes no sense.
+    pub fn complain(self: *FakeVhost, index: usize) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        if (self.running) system.eventfdSignal(self.rings[index].error_fd);
+    }
+
+    /// Uses the next chain of a ring and calls for it; false when the guest offers none, or it does
+    /// not run.
     pub fn useChain(self: *FakeVhost, index: usize) bool {
+        self.guard.lock();
+        defer self.guard.unlock();
+        if (!self.running) return false;
         const ring = &self.rings[index];
         const available: [*]u16 = @ptrFromInt(ring.addresses.available);
         const used: [*]u16 = @ptrFromInt(ring.addresses.used);
@@ -113,6 +134,8 @@ pub const FakeVhost = struct {
 
     /// Carries out one command; returns 0 or an errno.
     fn answer(self: *FakeVhost, command: u32, argument: u64) i32 {
+        self.guard.lock();
+        defer self.guard.unlock();
         const number: u8 = @truncate(command);
         if (self.command_count < self.commands.len) {
             self.commands[self.command_count] = number;
