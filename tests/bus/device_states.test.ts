@@ -180,6 +180,17 @@ describe("the serial port", () => {
     expect(bench.read(UART.modemControl)).toBe(0x0b);
     expect(bench.receive()).toBe("bc");
   });
+
+  test("has input that came before its state behind that of the state", async () => {
+    using saved = new SerialBench({ input: "abc" });
+    using bench = new SerialBench({ input: "def" });
+    await until("input", () => saved.hasInput && bench.hasInput);
+    moveState(
+      { core: saved.machine.core, device: saved.device },
+      { core: bench.machine.core, device: bench.device },
+    );
+    expect(bench.receive()).toBe("abcdef");
+  });
 });
 
 describe("platform devices", () => {

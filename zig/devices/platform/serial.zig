@@ -79,17 +79,20 @@ pub const Serial = struct {
         return state;
     }
 
-    /// Takes over a saved state; the interrupt that the guest may wait for comes again. Invalid
-    /// when no port could be in that state.
+    /// Takes over a saved state, before input that has come already; the interrupt that the guest
+    /// may wait for comes again. Invalid when no port could be in that state.
     pub fn restore(self: *Serial, state: State) error{Invalid}!void {
         if (state.receive_length > state.receive_buffer.len) return error.Invalid;
         self.guard.lock();
         defer self.guard.unlock();
+        const early = self.state;
         self.state = state;
         self.state.padding = 0;
-        const received = state.receive_length > 0 and state.interrupt_enable & enable_receive != 0;
-        const sent = state.transmit_pending != 0 and state.interrupt_enable & enable_transmit != 0;
+        const enabled = state.interrupt_enable;
+        const sent = state.transmit_pending != 0 and enabled & enable_transmit != 0;
+        const received = state.receive_length > 0 and enabled & enable_receive != 0;
         if (received or sent) self.line.pulse();
+        _ = self.store(early.receive_buffer[0..early.receive_length]);
     }
 
     pub fn read(self: *Serial, offset: u64, data: []u8) void {
