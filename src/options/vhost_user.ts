@@ -97,11 +97,22 @@ function backEndOf(user: User, chardevs: readonly ChardevConfig[]): BackEndConfi
   return { id, path: chardev.path };
 }
 
+/** A back end is told of eight regions at most, and the board may cut one part in two. */
+const maxZones = 7;
+
 /** Throws unless another process can map all of the guest's memory, where one has to. */
 export function checkSharedMemory(config: Config): void {
   const [user] = usersOf(config.devices, config.netdevs);
-  const zone = config.memory.zones.find(({ share }) => !share);
-  if (user === undefined || zone === undefined) return;
+  if (user === undefined) return;
+  const { zones } = config.memory;
+  if (zones.length > maxZones) {
+    throw new UserError(
+      `The ${user.name} can be served with at most ${maxZones} parts of memory, but -numa makes ` +
+        `${zones.length}; give fewer nodes.`,
+    );
+  }
+  const zone = zones.find(({ share }) => !share);
+  if (zone === undefined) return;
   throw new UserError(
     `The ${user.name} needs memory that another process can map, but ${zone.what} is private; ` +
       `use ${waysToShare(zone)}.`,
