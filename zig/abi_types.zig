@@ -242,6 +242,7 @@ pub const constants = .{
     .blk_write_zeroes = blk_config.flag_write_zeroes,
     .blk_detect_zeroes = blk_config.flag_detect_zeroes,
     .blk_detect_unmap = blk_config.flag_detect_unmap,
+    .blk_replaceable = blk_config.flag_replaceable,
     .balloon_deflate_on_oom = balloon.flag_deflate_on_oom,
     .balloon_reporting = balloon.flag_reporting,
     .balloon_page_size = balloon.page_size,

@@ -78,6 +78,21 @@ pub fn device_metrics(core: *Core, id: u32, out: *body.Metrics) callconv(.c) Sta
     return .ok;
 }
 
+/// Puts another back end behind a disk or a network device, described by its model's own parameter
+/// struct of `size` bytes. What the old one had open may be closed then.
+pub fn device_replace(
+    core: *Core,
+    id: u32,
+    details: [*]const u8,
+    size: u32,
+) callconv(.c) Status {
+    const device = core.devices.get(id) catch |err| return errors.statusOf(err);
+    return done(switch (device.model) {
+        .virtio_mmio => |*transport| transport.body.replace(details[0..size], &core.failure),
+        else => error.Invalid,
+    });
+}
+
 /// Asks a balloon's guest to give up so many pages altogether.
 pub fn device_set_balloon(core: *Core, id: u32, page_count: u32) callconv(.c) Status {
     const model = balloonAt(core, id) catch |err| return errors.statusOf(err);

@@ -55,6 +55,7 @@ pub const Throttle = struct {
 pub const Gate = struct {
     throttle: Throttle = .{},
     timer: Timer = .{},
+    has_timer: bool = false,
 
     /// `opened` is called on the loop's thread when what waited may pass; it must call
     /// `acknowledge`. Errors: Host (timer).
@@ -66,13 +67,30 @@ pub const Gate = struct {
         failure: *errors.Failure,
     ) errors.CoreError!void {
         self.throttle = .init(units_per_second);
-        if (self.throttle.limited()) try self.timer.init(loop, opened, failure);
+        if (self.throttle.limited()) try self.addTimer(loop, opened, failure);
+    }
+
+    /// For a gate that may get a limit later; `opened` is as for `init`. Errors: Host (timer).
+    pub fn addTimer(
+        self: *Gate,
+        loop: *loop_module.Loop,
+        opened: loop_module.Source,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        if (self.has_timer) return;
+        try self.timer.init(loop, opened, failure);
+        self.has_timer = true;
+    }
+
+    /// Another limit; not 0 for a gate with a timer only.
+    pub fn setRate(self: *Gate, units_per_second: u64) void {
+        std.debug.assert(units_per_second == 0 or self.has_timer);
+        self.throttle = .init(units_per_second);
     }
 
     pub fn deinit(self: *Gate, loop: *loop_module.Loop) void {
-        if (!self.throttle.limited()) return;
-        self.timer.deinit(loop);
-        self.throttle = .{};
+        if (self.has_timer) self.timer.deinit(loop);
+        self.* = .{};
     }
 
     pub fn acknowledge(self: *Gate) void {

@@ -48,23 +48,16 @@ pub const Context = struct {
     id: usize = 0,
     event_fd: i32 = -1,
 
-    /// The errno of what failed, 0 when all is well.
-    pub fn init(self: *Context, depth: u32) i32 {
-        const event = system.eventfd();
-        if (!event.ok()) return event.errno;
-        self.event_fd = event.fd();
-        const answer = system.result(linux.syscall2(.io_setup, depth, @intFromPtr(&self.id)));
-        if (answer.ok()) return 0;
-        system.close(self.event_fd);
-        self.event_fd = -1;
-        return answer.errno;
+    /// `event_fd` is the caller's and signalled for what is done. Returns the errno of what failed,
+    /// 0 when all is well.
+    pub fn init(self: *Context, depth: u32, event_fd: i32) i32 {
+        self.event_fd = event_fd;
+        return system.result(linux.syscall2(.io_setup, depth, @intFromPtr(&self.id))).errno;
     }
 
+    /// Waits for what is in flight.
     pub fn deinit(self: *Context) void {
-        if (self.event_fd < 0) return;
         _ = linux.syscall1(.io_destroy, self.id);
-        system.close(self.event_fd);
-        self.event_fd = -1;
     }
 
     /// How many of `blocks`, from the front, the kernel took.

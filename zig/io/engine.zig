@@ -58,14 +58,22 @@ pub const Engine = struct {
 
     const depth = limits.uring_entry_count;
 
+    pub const Options = struct {
+        kind: Kind,
+        /// The file.
+        fd: i32,
+        /// For the native engine, which signals it; all stay the caller's.
+        event_fd: i32,
+    };
+
+    /// Errors: Invalid (native without an event_fd), Host.
     pub fn init(
         self: *Engine,
-        kind: Kind,
-        fd: i32,
+        options: Options,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        self.* = .{ .fd = fd };
-        switch (kind) {
+        self.* = .{ .fd = options.fd };
+        switch (options.kind) {
             .sync => {},
             .io_uring => {
                 var ring: uring.Ring = .{};
@@ -74,8 +82,9 @@ pub const Engine = struct {
                 self.backend = .{ .io_uring = ring };
             },
             .native => {
+                if (options.event_fd < 0) return error.Invalid;
                 var context: aio.Context = .{};
-                const errno = context.init(depth);
+                const errno = context.init(depth, options.event_fd);
                 if (errno != 0) return failure.set(.aio_setup, errno, depth);
                 self.backend = .{ .native = context };
             },

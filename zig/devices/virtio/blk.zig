@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const blk_config = @import("blk_config.zig");
+const blk_replace = @import("blk_replace.zig");
 const blk_request = @import("blk_request.zig");
 const chain = @import("../../virtio/chain.zig");
 const engine_module = @import("../../io/engine.zig");
@@ -48,9 +49,13 @@ pub const Block = struct {
     /// Set by the device that carries this model.
     device: *Device = undefined,
     params: Params,
+    /// Flags of the start, which the guest's driver knows.
+    offered_flags: u32,
     config: blk_config.Config,
     image: raw.Image,
     engine: engine_module.Engine,
+    /// Of the native engine, now or later.
+    event_fd: i32 = -1,
     /// Jobs for the bounce buffer.
     unaligned: engine_module.List = .{},
     gate: Gate = .{},
@@ -79,6 +84,7 @@ pub const Block = struct {
         try check(&params);
         self.* = .{
             .params = params,
+            .offered_flags = params.flags,
             .config = .init(&params),
             .image = undefined,
             .engine = .{},
@@ -90,13 +96,36 @@ pub const Block = struct {
         for (self.pools[0..params.queue_count], 0..) |*pool, index| {
             try pool.init(@intCast(index), @intCast(params.queue_size), failure);
         }
-        try self.mapZeroes(failure);
-        try self.engine.init(params.engine, params.fd, failure);
+        try self.mapZeroes(params.flags, failure);
+        try self.openEvent(failure);
+        errdefer self.closeEvent();
+        try self.engine.init(self.engineOptions(&params), failure);
         errdefer self.engine.deinit();
         const opened: loop_module.Source = .{ .fd = -1, .context = self, .handler = handleGate };
         try self.gate.init(params.iops_limit, loop, opened, failure);
         errdefer self.gate.deinit(loop);
+        if (params.has(blk_config.flag_replaceable)) {
+            try self.gate.addTimer(loop, opened, failure);
+        }
         try self.watchEngine(failure);
+    }
+
+    /// Made at the start: the filters allow none later.
+    fn openEvent(self: *Block, failure: *errors.Failure) errors.CoreError!void {
+        const replaceable = self.params.has(blk_config.flag_replaceable);
+        if (self.params.engine != .native and !replaceable) return;
+        const event = system.eventfd();
+        if (!event.ok()) return failure.set(.eventfd, event.errno, 0);
+        self.event_fd = event.fd();
+    }
+
+    fn closeEvent(self: *Block) void {
+        if (self.event_fd >= 0) system.close(self.event_fd);
+        self.event_fd = -1;
+    }
+
+    pub fn engineOptions(self: *const Block, params: *const Params) engine_module.Engine.Options {
+        return .{ .kind = params.engine, .fd = params.fd, .event_fd = self.event_fd };
     }
 
     fn check(params: *const Params) errors.CoreError!void {
@@ -107,9 +136,10 @@ pub const Block = struct {
         if (params.capacity_bytes > std.math.maxInt(i64)) return error.Invalid;
     }
 
-    fn mapZeroes(self: *Block, failure: *errors.Failure) errors.CoreError!void {
+    /// Has zeroes at hand if a disk with these flags needs them.
+    pub fn mapZeroes(self: *Block, flags: u32, failure: *errors.Failure) errors.CoreError!void {
         const needed = blk_config.flag_write_zeroes | blk_config.flag_detect_zeroes;
-        if (self.params.flags & needed == 0) return;
+        if (flags & needed == 0 or self.zeroes.len != 0) return;
         const mapped = system.map(.{ .size = zero_size, .protection = .read });
         if (!mapped.ok()) return failure.set(.memory_map, mapped.errno, zero_size);
         const bytes: [*]u8 = @ptrFromInt(mapped.value);
@@ -121,6 +151,7 @@ pub const Block = struct {
         if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
         self.gate.deinit(self.loop);
         self.engine.deinit();
+        self.closeEvent();
         self.image.deinit();
         self.freeMemory();
     }
@@ -158,7 +189,7 @@ pub const Block = struct {
     }
 
     pub fn readConfig(self: *const Block, offset: usize, data: []u8) void {
-        const bytes = self.config.visible(&self.params);
+        const bytes = self.config.visible(self.offered_flags);
         if (offset >= bytes.len) return;
         const size = @min(data.len, bytes.len - offset);
         @memcpy(data[0..size], bytes[offset..][0..size]);
@@ -178,45 +209,9 @@ pub const Block = struct {
         self.device.configChanged();
     }
 
-    /// Puts another file behind the disk (hot replace): what is in flight ends on the old one, the
-    /// guest is told by a config interrupt. Features, queues and flags stay as they were. After an
-    /// error the old file stays; else the caller may close it. Not on the loop's thread.
-    pub fn replace(
-        self: *Block,
-        backend: Params,
-        failure: *errors.Failure,
-    ) errors.CoreError!void {
-        if (backend.capacity_bytes > std.math.maxInt(i64)) return error.Invalid;
-        var image: raw.Image = undefined;
-        try image.init(imageOptions(&backend), failure);
-        errdefer image.deinit();
-        var engine: engine_module.Engine = .{};
-        try engine.init(backend.engine, backend.fd, failure);
-        errdefer engine.deinit();
-        const was_paused = self.device.paused;
-        self.device.pause();
-        defer if (!was_paused) self.device.unpause();
-        if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
-        self.device.work.lock();
-        std.mem.swap(raw.Image, &self.image, &image);
-        std.mem.swap(engine_module.Engine, &self.engine, &engine);
-        self.params.serial = backend.serial;
-        self.device.work.unlock();
-        self.watchEngine(failure) catch |err| {
-            self.device.work.lock();
-            defer self.device.work.unlock();
-            std.mem.swap(raw.Image, &self.image, &image);
-            std.mem.swap(engine_module.Engine, &self.engine, &engine);
-            // It was watched before; should that fail now, the first cause is the one to tell.
-            self.watchEngine(failure) catch {};
-            return err;
-        };
-        image.deinit();
-        engine.deinit();
-        self.setCapacity(backend.capacity_bytes);
-    }
+    pub const replace = blk_replace.replace;
 
-    fn imageOptions(params: *const Params) raw.Options {
+    pub fn imageOptions(params: *const Params) raw.Options {
         return .{
             .fd = params.fd,
             .request_alignment = params.request_alignment,
@@ -225,7 +220,7 @@ pub const Block = struct {
     }
 
     /// Has the loop wake for the engine's completions.
-    fn watchEngine(self: *Block, failure: *errors.Failure) errors.CoreError!void {
+    pub fn watchEngine(self: *Block, failure: *errors.Failure) errors.CoreError!void {
         const fd = self.engine.pollFd();
         if (fd < 0) return;
         self.source = .{ .fd = fd, .context = self, .handler = handleCompletions };
@@ -271,7 +266,10 @@ pub const Block = struct {
         self.counters.request_count += 1;
         _ = self.in_flight.fetchAdd(1, .monotonic);
         switch (action) {
-            .start => self.start(request),
+            // Without a file behind it there is nothing that could fail.
+            .start => if (self.params.fd < 0) {
+                self.complete(request, .io_error);
+            } else self.start(request),
             .done => |status| self.complete(request, status),
         }
     }

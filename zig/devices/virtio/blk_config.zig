@@ -19,9 +19,11 @@ pub const flag_write_zeroes = 4;
 pub const flag_detect_zeroes = 8;
 /// They free its space too.
 pub const flag_detect_unmap = 16;
+/// Another file, or none, may come behind the disk.
+pub const flag_replaceable = 32;
 
 pub const Params = extern struct {
-    /// Open file; stays the caller's, who keeps it open for the device's life.
+    /// Open file, which the caller keeps open for as long as the disk is on it; -1: none.
     fd: i32 = -1,
     engine: engine.Kind = .sync,
     capacity_bytes: u64 = 0,
@@ -83,11 +85,12 @@ pub const Config = extern struct {
         return config;
     }
 
-    /// Bytes that the guest sees.
-    pub fn visible(self: *const Config, params: *const Params) []const u8 {
+    /// Bytes that the guest of a disk with these flags sees.
+    pub fn visible(self: *const Config, offered_flags: u32) []const u8 {
         const bytes = std.mem.asBytes(self);
-        if (params.has(flag_write_zeroes)) return bytes[0..size_zeroes];
-        return bytes[0..@as(usize, if (params.has(flag_discard)) size_discard else size_basic)];
+        if (offered_flags & flag_write_zeroes != 0) return bytes[0..size_zeroes];
+        const discards = offered_flags & flag_discard != 0;
+        return bytes[0..@as(usize, if (discards) size_discard else size_basic)];
     }
 };
 

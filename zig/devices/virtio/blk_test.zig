@@ -280,7 +280,7 @@ test "requests beyond the limit wait and then pass" {
 test "another file behind the disk is what the guest sees next" {
     for (engines) |kind| {
         var guest: Guest = undefined;
-        try guest.init(.{ .engine = .io_uring });
+        try guest.init(.{ .engine = .io_uring, .flags = blk_config.flag_replaceable });
         defer guest.deinit();
         guest.start(usual, 64);
         const target: test_guest.Buffer = .{ .address = data, .length = 512, .writable = true };
@@ -300,6 +300,40 @@ test "another file behind the disk is what the guest sees next" {
         try expectEqual(0x77, guest.bytes(data, 1)[0]);
         try expectEqual(1, guest.request(0, 2, &.{target}));
     }
+}
+
+test "a disk without a file has no sectors, and gets a file, a limit and a serial number" {
+    var guest: Guest = undefined;
+    const flags = blk_config.flag_replaceable | blk_config.flag_discard;
+    try guest.init(.{ .engine = .native, .flags = flags });
+    defer guest.deinit();
+    guest.start(usual, 64);
+    const file = guest.disk_fd;
+    try guest.block.replace(.{}, &guest.failure);
+    try expectEqual(0, guest.readRegister(0x100));
+    const target: test_guest.Buffer = .{ .address = data, .length = 512, .writable = true };
+    try expectEqual(1, guest.request(0, 0, &.{target}));
+    try expectEqual(1, guest.request(4, 0, &.{}));
+    try expectEqual(0, guest.block.counters.error_count);
+    try expectEqual(
+        error.Invalid,
+        guest.block.replace(.{ .capacity_bytes = std.math.maxInt(u64) }, &guest.failure),
+    );
+    var serial: [20]u8 = @splat(0);
+    serial[0] = 's';
+    try guest.block.replace(.{
+        .fd = file,
+        .capacity_bytes = test_guest.disk_size,
+        .flags = blk_config.flag_read_only,
+        .iops_limit = 1000,
+        .serial = serial,
+    }, &guest.failure);
+    try expectEqual(0, guest.request(0, 0, &.{target}));
+    try expectEqual(1, guest.request(1, 0, &.{.{ .address = data, .length = 512 }}));
+    try expectEqual(1000, guest.block.gate.throttle.rate);
+    const id: test_guest.Buffer = .{ .address = data, .length = 20, .writable = true };
+    try expectEqual(0, guest.request(8, 0, &.{id}));
+    try expectEqual('s', guest.bytes(data, 1)[0]);
 }
 
 test "each of several queues serves requests of its own" {

@@ -12,6 +12,7 @@ const net_config = @import("net_config.zig");
 const net_commands = @import("net_commands.zig");
 const net_filter = @import("net_filter.zig");
 const net_receive = @import("net_receive.zig");
+const net_replace = @import("net_replace.zig");
 const net_state = @import("net_state.zig");
 const net_vhost = @import("net_vhost.zig");
 const system = @import("../../kernel/system.zig");
@@ -66,6 +67,8 @@ pub const Net = struct {
     /// Set by the device that carries this model.
     device: *Device = undefined,
     params: Params,
+    /// Flags of the start, from which the features were made.
+    offered_flags: u32,
     loop: *loop_module.Loop,
     /// Guarded, like all below, by the device's work lock.
     pairs: [net_config.pair_count_max]Pair = undefined,
@@ -100,7 +103,13 @@ pub const Net = struct {
         const size = params.queue_size;
         if (size < net_config.queue_size_min or size > limits.queue_size_max) return error.Invalid;
         if (!std.math.isPowerOfTwo(size)) return error.Invalid;
-        self.* = .{ .params = params, .loop = loop, .mac = .init(addressBits(params.mac)) };
+        self.* = .{
+            .params = params,
+            .offered_flags = params.flags,
+            .loop = loop,
+            .mac = .init(addressBits(params.mac)),
+            .link_up = .init(params.fd(0) >= 0),
+        };
         if (params.has(net_config.flag_vhost)) {
             self.vhost = .{};
             try self.vhost.?.vhost.open(loop, failure);
@@ -116,6 +125,7 @@ pub const Net = struct {
                 .net = self,
                 .index = @intCast(index),
                 .rest = .{ .bytes = rest },
+                .gone = params.fd(index) < 0,
                 .source = .{ .fd = params.fd(index), .context = pair, .handler = handleTap },
             };
         }
@@ -162,6 +172,7 @@ pub const Net = struct {
         self.filter.by_vlan = features & net_config.feature_control_vlan != 0;
     }
 
+    pub const replace = net_replace.replace;
     pub const save = net_state.save;
     pub const restore = net_state.restore;
 
@@ -272,6 +283,8 @@ pub const Net = struct {
             self.device.fail(.request_layout);
             return .broken;
         }
+        // No cable: the frame is lost.
+        if (pair.source.fd < 0) return .done;
         const pieces = found.readable;
         // An offset of -1 means none: the filter of this thread allows no writev beside.
         const raw = linux.pwritev2(pair.source.fd, @ptrCast(pieces.ptr), pieces.len, -1, 0);

@@ -35,7 +35,8 @@ pub const Counters = struct {
 };
 
 pub const Params = extern struct {
-    /// An open tap queue for each pair, as i32 little endian; they stay the caller's.
+    /// An open tap queue for each pair, as i32 little endian; they stay the caller's. -1: none,
+    /// as if there were no cable.
     fds: [4 * pair_count_max]u8 = @splat(0xff),
     pair_count: u32 = 1,
     queue_size: u32 = 256,
