@@ -70,7 +70,7 @@ const IOCTLS: Readonly<Record<string, number>> = {
   KVM_GET_DEVICE_ATTR: command(WRITE, KVM, 0xe2, 24),
   // linux/if_tun.h
   TUNSETIFF: command(WRITE, TUN, 202, 4),
-  TUNGETFEATURES: command(READ, TUN, 207, 4),
+  TUNGETIFF: command(READ, TUN, 210, 4),
   TUNSETOFFLOAD: command(WRITE, TUN, 208, 4),
   TUNSETVNETHDRSZ: command(WRITE, TUN, 216, 4),
   TUNSETQUEUE: command(WRITE, TUN, 217, 4),
@@ -127,6 +127,8 @@ const OTHERS: Readonly<Record<string, number>> = {
   F_SETLK: 6,
   F_OFD_SETLK: 37,
   F_DUPFD_CLOEXEC: 1030,
+  IORING_REGISTER_RESTRICTIONS: 11,
+  IORING_REGISTER_ENABLE_RINGS: 12,
   PR_SET_NAME: 15,
   PR_GET_NAME: 16,
   PR_SET_VMA: 0x53564d41,

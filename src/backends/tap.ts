@@ -1,7 +1,7 @@
 // The host side of a network device: opens the queues of a tap interface, or takes over those that
 // somebody else has opened, and learns what they can do.
 
-import { closeSync, constants, existsSync, readFileSync } from "node:fs";
+import { closeSync, constants, readFileSync, statSync } from "node:fs";
 import { CONSTANTS } from "../core/abi.gen.ts";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
@@ -32,23 +32,19 @@ const FLAG = {
 const NAME_SIZE = 16;
 const CLONE_DEVICE = "/dev/net/tun";
 
-/** Opens `pairCount` queues of a -netdev. */
+/** Opens `pairCount` queues of a -netdev. Given descriptors stay the caller's after an error. */
 export function openTap(core: Core, config: TapNetdev, pairCount: number): Tap {
   const { tap } = config;
+  if (tap.kind === "descriptors") {
+    for (const fd of tap.fds) checkDescriptor(core, config, fd);
+    return describe(core, config, tap.fds, pairCount);
+  }
   const opened: number[] = [];
   try {
-    switch (tap.kind) {
-      case "interface":
-        checkInterface(config, tap.name);
-        for (let pair = 0; pair < pairCount; pair += 1) {
-          opened.push(openClone(config));
-          attach(core, config, tap.name, opened.at(-1) ?? -1);
-        }
-        break;
-      case "descriptors":
-        for (const fd of tap.fds) checkDescriptor(core, config, fd);
-        opened.push(...tap.fds);
-        break;
+    checkInterface(config, tap.name);
+    for (let pair = 0; pair < pairCount; pair += 1) {
+      opened.push(openClone(config));
+      attach(core, config, tap.name, opened.at(-1) ?? -1);
     }
     return describe(core, config, opened, pairCount);
   } catch (error) {
@@ -81,9 +77,9 @@ function describe(
 /** What the kernel shows of an interface that exists already. */
 function checkInterface({ id, queues }: TapNetdev, name: string): void {
   const folder = `/sys/class/net/${name}`;
-  if (!existsSync(folder)) return;
+  if (!isThere(folder)) return;
   const who = `The interface '${name}' of netdev '${id}'`;
-  if (!existsSync(`${folder}/tun_flags`)) {
+  if (!isThere(`${folder}/tun_flags`)) {
     throw new UserError(`${who} is not a tap; make one: ip tuntap add NAME mode tap.`);
   }
   const flags = Number(readFileSync(`${folder}/tun_flags`, "utf8"));
@@ -94,6 +90,11 @@ function checkInterface({ id, queues }: TapNetdev, name: string): void {
   if (many === queues > 1) return;
   const fix = many ? "give queues=2 or more" : "make it with 'mode tap multi_queue'";
   throw new UserError(`${who} has ${many ? "many queues" : "one queue"}, not ${queues}; ${fix}.`);
+}
+
+/** By a call that the filters allow, too. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function openClone({ id }: TapNetdev): number {

@@ -10,14 +10,17 @@ import { CoreError } from "../core/error.ts";
 import { takeEarlyVm } from "../core/static_program.ts";
 import type { DeviceContext, OpenedDevice } from "../devices/context.ts";
 import { deviceClassOf, openDevice } from "../devices/registry.ts";
+import { describeEmptyDisk } from "../devices/virtio/blk.ts";
+import { describeEmptyCard } from "../devices/virtio/net.ts";
 import { removeOwnFile } from "../files.ts";
 import { type AddressRange, ramRanges } from "../firmware/e820.ts";
 import type { Config } from "../options/config.ts";
 import { type BoardDevice, boardDevices } from "../options/serial_ports.ts";
 import * as microvm from "./boards/microvm.ts";
 import { loadKernel } from "./boot.ts";
+import { emptyMac, type HotSlot, hotSlot, nameOfEmpty, occupantOf } from "./hot_slot.ts";
 import { addGuestMemory } from "./memory.ts";
-import { Resources } from "./resources.ts";
+import { type Resource, Resources } from "./resources.ts";
 import { planSlots, type Slot } from "./slot_plan.ts";
 import type { Incoming } from "./snapshot/incoming.ts";
 
@@ -41,9 +44,11 @@ export interface Assembly {
   /** Devices of the board by their names. */
   readonly platform: ReadonlyMap<string, DeviceId>;
   /** Devices of the user by their ids. */
-  readonly devices: ReadonlyMap<string, DeviceId>;
-  /** How those were made and where the guest finds them. */
+  readonly devices: Map<string, DeviceId>;
+  /** How those of the command line were made and where the guest finds them. */
   readonly descriptions: readonly DeviceDescription[];
+  /** Slots whose back ends can be replaced, with the devices in them. */
+  readonly hotSlots: readonly HotSlot[];
   /** Interrupt lines with the device behind each, for tests. */
   readonly lines: ReadonlyMap<number, DeviceId>;
 }
@@ -84,6 +89,7 @@ function buildNone(config: Config, resources: Resources): Assembly {
     platform: new Map(),
     devices: new Map(),
     descriptions: [],
+    hotSlots: [],
     lines: new Map(),
   };
 }
@@ -107,14 +113,13 @@ function buildMicrovm(config: Config, resources: Resources, incoming?: Incoming)
     keep: (resource) => resources.add(resource),
   });
   core.publishMap(devices.windows);
-  const { lines, named, platform, windows } = devices;
+  const { lines, named, platform, windows, hotSlots } = devices;
   const vcpuCount = config.machine.accel === "kvm" ? config.cpu.count : 0;
-  const parts = { vcpuCount, platform, devices: named, descriptions };
+  const parts = { vcpuCount, platform, devices: named, descriptions, hotSlots };
   const topology = createVcpus(core, config, vcpuCount);
   if (incoming !== undefined) incoming.restore(core, parts);
   else if (vcpuCount > 0) {
-    const slots = descriptions.map(({ slot }) => slot);
-    core.setEntry(loadKernel(core, { config, topology, slots }));
+    core.setEntry(loadKernel(core, { config, topology, slots: devices.slots }));
   }
   if (vcpuCount > 0) core.startVcpus();
   const debugPort = platform.get(DEBUG_PORT);
@@ -156,6 +161,8 @@ class DeviceBuilder {
   readonly lines = new Map<number, DeviceId>();
   readonly platform = new Map<string, DeviceId>();
   readonly named = new Map<string, DeviceId>();
+  readonly hotSlots: HotSlot[] = [];
+  readonly #slots: Slot[] = [];
 
   constructor(core: Core) {
     this.core = core;
@@ -176,6 +183,12 @@ class DeviceBuilder {
     const window = { base: slot.address, size: slot.size, space: Space.mmio, device, region: 0 };
     this.windows.push(window);
     this.lines.set(slot.irq, device);
+    this.#slots.push(slot);
+  }
+
+  /** Those with a device, in the order of their addresses. */
+  get slots(): readonly Slot[] {
+    return this.#slots.toSorted((a, b) => a.address - b.address);
   }
 }
 
@@ -209,18 +222,42 @@ function addPlatform(
 
 function addVirtio(devices: DeviceBuilder, context: DeviceContext): DeviceDescription[] {
   const wanted = boardDevices(context.config.devices);
-  const slots = planSlots(
+  const { slots, empty } = planSlots(
     wanted.map(({ id, driver }) => ({ id, deviceClass: deviceClassOf(driver) })),
   );
-  return wanted.map((config, index) => {
+  const descriptions = wanted.map((config, index) => {
     const slot = slots[index];
     if (slot === undefined) throw new Error(`device '${config.id}' has no slot`);
-    const device = { ...openDevice(config, context), gsi: slot.irq };
+    const kept: Resource[] = [];
+    const keep = <T extends Resource>(resource: T): T => {
+      kept.push(resource);
+      return context.keep(resource);
+    };
+    const device = { ...openDevice(config, { ...context, keep }), gsi: slot.irq };
     const created = create(context.core, device);
     devices.named.set(config.id, created);
     devices.addSlot(created, slot);
+    const occupant = occupantOf(config, context.config, kept);
+    if (slot.place !== undefined && occupant !== undefined) {
+      devices.hotSlots.push(hotSlot(slot.place, created, occupant));
+    }
     return { config, device, slot };
   });
+  if (context.config.machine.replaceable) {
+    for (const slot of empty) addEmptySlot(devices, context.config, slot);
+  }
+  return descriptions;
+}
+
+function addEmptySlot(devices: DeviceBuilder, config: Config, slot: Slot): void {
+  const { place, irq: gsi } = slot;
+  if (place === undefined) return;
+  const description =
+    place.kind === "block" ? describeEmptyDisk() : describeEmptyCard(emptyMac(config, place));
+  const device = devices.core.createDevice({ ...description, gsi });
+  devices.named.set(nameOfEmpty(place), device);
+  devices.addSlot(device, slot);
+  devices.hotSlots.push(hotSlot(place, device, undefined));
 }
 
 function create(core: Core, device: OpenedDevice): DeviceId {

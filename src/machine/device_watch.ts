@@ -6,44 +6,40 @@ import { errnoText } from "../core/error.ts";
 import type { Log } from "../host/log.ts";
 
 interface Seen {
-  faultCount: number;
-  errorCount: number;
+  readonly faultCount: number;
+  readonly errorCount: number;
 }
+
+const NOTHING: Seen = { faultCount: 0, errorCount: 0 };
 
 export class DeviceWatch {
   readonly #core: Core;
   readonly #log: Log;
-  readonly #devices: readonly { readonly name: string; readonly id: DeviceId; seen: Seen }[];
+  readonly #devices: ReadonlyMap<string, DeviceId>;
+  readonly #seen = new Map<DeviceId, Seen>();
 
-  /** `devices` are the names that the user knows, with their ids in the core. */
+  /** `devices` are the names that the user knows, with their ids in the core; names may change. */
   constructor(core: Core, devices: ReadonlyMap<string, DeviceId>, log: Log) {
     this.#core = core;
     this.#log = log;
-    this.#devices = [...devices].map(([name, id]) => ({
-      name,
-      id,
-      seen: { faultCount: 0, errorCount: 0 },
-    }));
+    this.#devices = devices;
   }
 
   /** Logs what happened since the last call, one line a device and kind. */
   report(): void {
-    for (const device of this.#devices) {
-      const info = this.#core.deviceInfo(device.id);
-      if (info.faultCount > device.seen.faultCount) {
+    for (const [name, id] of this.#devices) {
+      const info = this.#core.deviceInfo(id);
+      const seen = this.#seen.get(id) ?? NOTHING;
+      if (info.faultCount > seen.faultCount) {
         const fault = new TextDecoder().decode(info.fault).replace(/\0+$/, "");
-        this.#log.warn(
-          `device '${device.name}': its guest broke a rule (${fault}); it must reset it`,
-        );
+        this.#log.warn(`device '${name}': its guest broke a rule (${fault}); it must reset it`);
       }
-      if (info.errorCount > device.seen.errorCount) {
-        const count = info.errorCount - device.seen.errorCount;
+      if (info.errorCount > seen.errorCount) {
+        const count = info.errorCount - seen.errorCount;
         const cause = errnoText(info.lastErrno);
-        this.#log.error(
-          `device '${device.name}': ${count} requests failed, the last with ${cause}`,
-        );
+        this.#log.error(`device '${name}': ${count} requests failed, the last with ${cause}`);
       }
-      device.seen = { faultCount: info.faultCount, errorCount: info.errorCount };
+      this.#seen.set(id, { faultCount: info.faultCount, errorCount: info.errorCount });
     }
   }
 }

@@ -25,6 +25,7 @@ import { BootClock, describeBootTimes } from "./boot_times.ts";
 import { Channels } from "./channels.ts";
 import { describeMemory } from "./describe_memory.ts";
 import { DeviceWatch } from "./device_watch.ts";
+import { HotSlots } from "./hot_slots.ts";
 import type { Saving } from "./snapshot/saving.ts";
 import { describeExits, describeFailure } from "./vcpu_report.ts";
 
@@ -48,6 +49,7 @@ export class Machine implements MachineControl {
   readonly #balloon: Balloon | undefined;
   readonly #bootClock: BootClock;
   readonly #channels: Channels;
+  readonly #hotSlots: HotSlots | undefined;
   readonly descriptors = new NamedDescriptors();
   #doorbell: Doorbell | undefined;
   #state: RunState = "paused";
@@ -64,6 +66,7 @@ export class Machine implements MachineControl {
     this.#backEnds = new BackEndWatch(assembly.core, config, assembly.devices, log);
     this.#balloon = this.#findBalloon();
     this.#channels = new Channels(assembly.core);
+    this.#hotSlots = this.#findHotSlots();
     this.#bootClock = new BootClock(assembly.core.clockNow(), processStartedNs);
   }
 
@@ -252,6 +255,19 @@ export class Machine implements MachineControl {
       (each) => guestAddress >= each.address && end <= each.address + each.size,
     );
     return isRam ? core.readMemory(guestAddress, size) : undefined;
+  }
+
+  hotReplace(): HotSlots | undefined {
+    return this.#hotSlots;
+  }
+
+  #findHotSlots(): HotSlots | undefined {
+    const { core, resources, devices, hotSlots: slots } = this.#assembly;
+    if (slots.length === 0) return undefined;
+    return new HotSlots({
+      ...{ core, resources, devices, slots, config: this.#config },
+      onDeleted: (id) => this.#emit({ name: "DEVICE_DELETED", data: { device: id, path: id } }),
+    });
   }
 
   openChannel(fd: number, onReadable: () => void): DescriptorChannel {

@@ -10,19 +10,19 @@ import type {
   CpuConfig,
   DeviceConfig,
   DeviceValues,
-  DriveConfig,
   IncomingConfig,
   MachineConfig,
   ProcessConfig,
   TraceConfig,
 } from "./config.ts";
 import { buildConsoles } from "./consoles.ts";
-import { chardevVariants, driveKeys } from "./declarations/backends.ts";
+import { chardevVariants } from "./declarations/backends.ts";
 import { incomingVariants } from "./declarations/boot.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
 import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
 import { metricsVariants, traceKeys } from "./declarations/process.ts";
+import { buildDrive } from "./drives.ts";
 import { nextMacAddress } from "./mac_addresses.ts";
 import { buildMemory, isMemoryBackend } from "./memory.ts";
 import { buildNetdev } from "./netdevs.ts";
@@ -54,6 +54,8 @@ function singleValue(values: Values, name: string): string | undefined {
 }
 
 function buildMachine(values: Values): MachineConfig {
+  // A template comes from a machine with QMP.
+  const hasQmp = ["qmp", "mon", "incoming"].some((name) => values(name).length > 0);
   const machine = parseKeys("-machine", machineKeys, values("machine")[0] ?? "microvm");
   const separate = singleValue(values, "accel");
   if (separate !== undefined && machine.accel !== undefined && separate !== machine.accel) {
@@ -68,6 +70,7 @@ function buildMachine(values: Values): MachineConfig {
     dumpGuestCore: machine.dumpGuestCore,
     acpi: machine.acpi,
     pit: machine.pit === "auto" ? !machine.acpi : machine.pit === "on",
+    replaceable: machine.replaceable === "auto" ? hasQmp : machine.replaceable === "on",
   };
 }
 
@@ -90,14 +93,6 @@ function buildIncoming(values: Values): IncomingConfig | undefined {
   const [source] = values("incoming");
   if (source === undefined) return undefined;
   return parseVariant("-incoming", "transport", incomingVariants, source);
-}
-
-function buildDrive(source: string): DriveConfig {
-  const keys = parseKeys("-drive", driveKeys, source);
-  const { id, file, readonly, direct, discard, detectZeroes } = keys;
-  const aio = keys.aio ?? (direct ? "native" : "off");
-  const iopsLimit = keys.throttlingIopsTotal;
-  return { id, file, readonly, direct, aio, format: "raw", discard, detectZeroes, iopsLimit };
 }
 
 /** What the other devices of the machine have. */

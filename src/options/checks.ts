@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import type { Config } from "./config.ts";
 import { serialChardevId } from "./consoles.ts";
 import { checkDevices } from "./device_checks.ts";
+import { checkDrive } from "./drives.ts";
 import { checkDescriptors } from "./netdevs.ts";
 import { checkSharedMemory } from "./vhost_user.ts";
 
@@ -23,16 +24,7 @@ export function checkUnique(what: string, items: readonly Named[]): void {
 }
 
 function checkDrives(config: Config): void {
-  for (const { id, aio, direct } of config.drives) {
-    if (aio === "native" && !direct) {
-      const fix = "use direct=on, or aio=io_uring or aio=off";
-      throw new UserError(`The drive '${id}' has aio=native with direct=off; ${fix}.`);
-    }
-    if (aio === "off" && direct) {
-      const fix = "use direct=off, or aio=native or aio=io_uring";
-      throw new UserError(`The drive '${id}' has aio=off with direct=on; ${fix}.`);
-    }
-  }
+  config.drives.forEach(checkDrive);
   for (const [index, drive] of config.drives.entries()) {
     const other = config.drives.slice(0, index).find((earlier) => earlier.file === drive.file);
     if (other !== undefined && !(other.readonly && drive.readonly)) {

@@ -17,6 +17,8 @@ export interface MachineConfig {
   readonly dumpGuestCore: boolean;
   readonly acpi: boolean;
   readonly pit: boolean;
+  /** Slots of disks and networks that are free are there, empty, and those taken can be emptied. */
+  readonly replaceable: boolean;
 }
 
 export interface CpuConfig extends CpuTopology {

@@ -39,9 +39,13 @@ const maxQueues = 16;
 
 type TapKeys = Extract<VariantValues<typeof netdevVariants, "type">, { type: "tap" }>;
 
-/** Reads one -netdev; a name wins over descriptors, and many descriptors raise `queues`. */
+/** Reads one -netdev. */
 export function buildNetdev(source: string): NetdevConfig {
-  const keys = parseVariant("-netdev", "type", netdevVariants, source);
+  return netdevOf(parseVariant("-netdev", "type", netdevVariants, source));
+}
+
+/** A name wins over descriptors, and many descriptors raise `queues`. */
+export function netdevOf(keys: VariantValues<typeof netdevVariants, "type">): NetdevConfig {
   const { id } = keys;
   if (keys.type === "vhost-user") return { id, queues: keys.queues, chardev: keys.chardev };
   const tapFds = descriptors(id, { one: "fd", many: "fds" }, keys.fd, keys.fds);

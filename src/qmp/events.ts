@@ -29,5 +29,10 @@ export const eventDeclarations: Readonly<Record<EventName, EventDeclaration>> = 
     data: v.strictObject({ actual: v.number() }),
     example: { actual: 134217728 },
   },
+  DEVICE_DELETED: {
+    help: "A device has lost its back end; its id is free.",
+    data: v.strictObject({ device: v.string(), path: v.string() }),
+    example: { device: "disk1", path: "disk1" },
+  },
   POWERDOWN: { help: "The power button was pressed.", ...nothing },
 };

@@ -1,5 +1,8 @@
 // What QMP needs of a machine. The machine implements it; commands act on nothing else.
 
+import type { DriveConfig } from "../options/config.ts";
+import type { HotDevice, SlotKind } from "../options/hot_replace.ts";
+import type { TapNetdev } from "../options/netdevs.ts";
 import type { NamedDescriptors } from "./named_descriptors.ts";
 
 export type RunState = "running" | "paused" | "shutdown";
@@ -18,6 +21,7 @@ export const eventNames = [
   "SHUTDOWN",
   "POWERDOWN",
   "BALLOON_CHANGED",
+  "DEVICE_DELETED",
 ] as const;
 export type EventName = (typeof eventNames)[number];
 
@@ -90,7 +94,25 @@ export interface MigrationState {
   readonly sentence?: string;
 }
 
+/**
+ * Slots that get and lose their back ends while the machine runs. All throw a UserError, or a
+ * QmpError, when something does not fit.
+ */
+export interface HotReplace {
+  readonly slotCounts: Readonly<Record<SlotKind, number>>;
+  addDrive(drive: DriveConfig): void;
+  removeDrive(id: string): void;
+  /** Takes over the netdev's descriptor, unless it throws. */
+  addNetdev(netdev: TapNetdev): void;
+  removeNetdev(id: string): void;
+  addDevice(device: HotDevice): void;
+  /** Sends DEVICE_DELETED. */
+  removeDevice(id: string): void;
+}
+
 export interface MachineControl {
+  /** Undefined on a machine without such slots. */
+  hotReplace(): HotReplace | undefined;
   /** Descriptors that clients have sent. */
   readonly descriptors: NamedDescriptors;
   /** Receives on a socket, of which nobody else reads, until the channel is closed. */

@@ -28,6 +28,7 @@ test("a kernel alone gives a microvm with every default", () => {
       dumpGuestCore: true,
       acpi: true,
       pit: false,
+      replaceable: false,
     },
     cpu: {
       count: 1,
@@ -110,7 +111,16 @@ test("machine keys are read, in any letter case of the type", () => {
     dumpGuestCore: false,
     acpi: false,
     pit: true,
+    replaceable: false,
   });
+});
+
+test("slots are replaceable on a machine with QMP, or when asked for", () => {
+  const qmp = "-qmp unix:/tmp/q,server,nowait";
+  const isReplaceable = (line: string) => configOf(`-kernel k ${line}`).machine.replaceable;
+  expect(isReplaceable(qmp)).toBe(true);
+  expect(isReplaceable("-machine microvm,replaceable=on")).toBe(true);
+  expect(isReplaceable(`-machine microvm,replaceable=off ${qmp}`)).toBe(false);
 });
 
 test.each(["-machine accel=kvm:tcg", "-accel kvm", "-accel kvm:tcg", "-machine type=microvm"])(

@@ -8,6 +8,7 @@ import type {
   BalloonControl,
   BootTimes,
   DescriptorChannel,
+  HotReplace,
   MachineControl,
   MigrationState,
   QmpEvent,
@@ -127,6 +128,28 @@ export class FakeMachine implements MachineControl {
   readMemory(guestAddress: number, size: number): Uint8Array | undefined {
     const bytes = Uint8Array.from({ length: size }, (_, index) => 0xa0 + index);
     return guestAddress + size <= 0x1000_0000 ? bytes : undefined;
+  }
+
+  /** Slots that take everything; undefined for a machine without. */
+  slots: HotReplace | undefined = {
+    slotCounts: { block: 4, network: 2 },
+    addDrive: (drive) => this.#note("addDrive", drive),
+    removeDrive: (id) => this.#note("removeDrive", id),
+    addNetdev: (netdev) => this.#note("addNetdev", netdev),
+    removeNetdev: (id) => this.#note("removeNetdev", id),
+    addDevice: (device) => this.#note("addDevice", device),
+    removeDevice: (id) => {
+      this.#note("removeDevice", id);
+      this.emit({ name: "DEVICE_DELETED", data: { device: id, path: id } });
+    },
+  };
+
+  hotReplace(): HotReplace | undefined {
+    return this.slots;
+  }
+
+  #note(call: string, what: unknown): void {
+    this.calls.push(`${call} ${JSON.stringify(what)}`);
   }
 
   openChannel(fd: number, onReadable: () => void): DescriptorChannel {

@@ -1,6 +1,6 @@
 // virtio-net: its identity and policy; zig/devices/virtio/net.zig moves the frames.
 
-import { openTap } from "../../backends/tap.ts";
+import { openTap, type Tap } from "../../backends/tap.ts";
 import { openVhostNet } from "../../backends/vhost.ts";
 import { CONSTANTS, ModelKind, NetParamsLayout } from "../../core/abi.gen.ts";
 import type { NewDevice } from "../../core/core.ts";
@@ -11,6 +11,19 @@ import type { DeviceContext } from "../context.ts";
 import { macBytes } from "../mac_bytes.ts";
 
 export type NetConfig = Extract<DeviceConfig, { driver: "virtio-net-device" }>;
+
+/** A byte of -1. */
+const NO_DESCRIPTOR = 0xff;
+
+const NO_CARD = {
+  fds: descriptorBytes([]),
+  pairCount: 1,
+  queueSize: 256,
+  flags: CONSTANTS.netOffload,
+  mac: new Uint8Array(0),
+  vhostFds: descriptorBytes([]),
+  vhostFeatures: 0,
+} as const;
 
 /** Opens the tap and describes the device on it. */
 export function openNet(config: NetConfig, context: DeviceContext): NewDevice {
@@ -42,9 +55,26 @@ export function openNet(config: NetConfig, context: DeviceContext): NewDevice {
   return { model: ModelKind.virtioNet, iothread, details };
 }
 
+/** A card without a cable for a tap to come; it offers what every tap can do. */
+export function describeEmptyCard(mac: string): NewDevice {
+  const details = encode(NetParamsLayout, { ...NO_CARD, mac: macBytes(mac) });
+  return { model: ModelKind.virtioNet, details };
+}
+
+/** A tap as the core puts it behind a card; without one the card loses its link. */
+export function cardDetails(tap: Tap | undefined, mac: string): Uint8Array {
+  const { fds, offload, ufo } = tap ?? { fds: [], offload: false, ufo: false };
+  return encode(NetParamsLayout, {
+    ...NO_CARD,
+    fds: descriptorBytes(fds),
+    flags: (offload ? CONSTANTS.netOffload : 0) | (ufo ? CONSTANTS.netUfo : 0),
+    mac: macBytes(mac),
+  });
+}
+
 /** Descriptors, one a pair of queues, as NetParams holds them. */
 export function descriptorBytes(fds: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(NetParamsLayout.fields.fds.length);
+  const bytes = new Uint8Array(NetParamsLayout.fields.fds.length).fill(NO_DESCRIPTOR);
   const view = new DataView(bytes.buffer);
   fds.forEach((fd, index) => {
     view.setInt32(4 * index, fd, true);

@@ -28,6 +28,7 @@ export function boardOf({ machine, cpu, memory, devices, serial }: Config): Boar
       accel: machine.accel,
       pit: machine.pit,
       serial: serial !== undefined,
+      replaceable: machine.replaceable,
     },
     cpu: { count: cpu.count },
     memory: { size: memory.sizeBytes },
@@ -72,6 +73,10 @@ export function checkBoard(origin: Origin, board: Board): void {
   if (saved.serial !== board.machine.serial) {
     const [found, fix] = saved.serial ? ["a", "add -serial"] : ["no", "leave -serial out"];
     throw new UserError(`${has} ${found} serial port; ${fix}.`);
+  }
+  if (saved.replaceable !== board.machine.replaceable) {
+    const [found, fix] = saved.replaceable ? ["empty", "on"] : ["no empty", "off"];
+    throw new UserError(`${has} ${found} slots; use -machine replaceable=${fix}.`);
   }
   if (manifest.cpu.count !== board.cpu.count) {
     const { count } = manifest.cpu;

@@ -38,7 +38,13 @@ const manifestSchema = v.strictObject({
   /** Version of the program that saved it. */
   program: v.string(),
   host: v.strictObject({ arch: name, kvmApi: count, cpuVendor: v.string() }),
-  machine: v.strictObject({ type: name, accel: name, pit: v.boolean(), serial: v.boolean() }),
+  machine: v.strictObject({
+    type: name,
+    accel: name,
+    pit: v.boolean(),
+    serial: v.boolean(),
+    replaceable: v.boolean(),
+  }),
   cpu: v.strictObject({ count }),
   memory: v.strictObject({
     size: count,

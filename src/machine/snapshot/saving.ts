@@ -20,6 +20,7 @@ import type { Config } from "../../options/config.ts";
 import type { MigrationState } from "../../qmp/machine_control.ts";
 import { VERSION } from "../../version.ts";
 import type { Assembly } from "../assemble.ts";
+import type { HotSlot } from "../hot_slot.ts";
 import { boardOf } from "./fit.ts";
 import { hostOf } from "./incoming.ts";
 import { CHECKSUMS } from "./memory_check.ts";
@@ -138,12 +139,25 @@ export class Saving {
   }
 }
 
-function checkSavable({ descriptions }: Assembly): void {
+function checkSavable({ descriptions, hotSlots }: Assembly): void {
+  hotSlots.forEach(checkUnchanged);
   const elsewhere = descriptions.find(({ device }) => isServedElsewhere(device));
   if (elsewhere === undefined) return;
   throw new UserError(
     `The device '${elsewhere.config.id}' cannot be saved: the host's kernel or another process ` +
       "serves it; start the machine without vhost, or without the device.",
+  );
+}
+
+/** A template is restored by a command line, which tells of the devices of the start. */
+function checkUnchanged({ first, occupant }: HotSlot): void {
+  if (first === occupant) return;
+  const [id, what, fix] =
+    occupant === undefined
+      ? [first?.id, "was removed", "start the machine without it"]
+      : [occupant.id, "was added", "device_del it before"];
+  throw new UserError(
+    `The device '${id}' ${what} while the machine ran, which a template cannot hold; ${fix}.`,
   );
 }
 

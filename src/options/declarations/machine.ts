@@ -27,6 +27,11 @@ export const machineKeys = {
     help: "the timer of a PC; auto: only without ACPI, which says that there is none",
     default: "auto",
   },
+  replaceable: {
+    type: choice("auto", "on", "off"),
+    help: "empty slots for disks and networks that QMP fills; auto: with QMP or a template",
+    default: "auto",
+  },
   "gic-version": { type: integer(3, 3), help: "aarch64 interrupt controller", supported: false },
 } as const satisfies Keys;
 

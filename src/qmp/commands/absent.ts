@@ -4,7 +4,7 @@
 const camera = "it has no cameras";
 const snapshots = "its drives are raw images, which hold no snapshots";
 const vhostUser = "a character device of a running machine is for vhost-user disks on PCI";
-const tapSwap = "its network devices keep the tap they started with";
+const tapSwap = "device_del and device_add change the tap of a slot";
 const virtioMem = "it has no virtio-mem";
 
 export const absentCommands: Readonly<Record<string, string>> = {

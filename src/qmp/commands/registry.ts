@@ -5,6 +5,7 @@ import { absentCommands } from "./absent.ts";
 import { boardCommands } from "./board.ts";
 import { capabilityCommands } from "./capabilities.ts";
 import { descriptorCommands } from "./descriptors.ts";
+import { hotReplaceCommands } from "./hot_replace.ts";
 import { introspectionCommands } from "./introspection.ts";
 import { inventoryCommands } from "./inventory.ts";
 import { lifeCycleCommands } from "./life_cycle.ts";
@@ -21,6 +22,7 @@ export const commandTable = new CommandTable(
     ...memoryCommands,
     ...boardCommands,
     ...descriptorCommands,
+    ...hotReplaceCommands,
     ...capabilityCommands,
     ...traceCommands,
   ],

@@ -160,6 +160,25 @@ const trace = {
   "trace-set-state": { args: { name: "^virtio_blk_", enable: true }, returns: {} },
 } satisfies Record<string, Example>;
 
+const hotReplace = {
+  "blockdev-add": {
+    args: {
+      "node-name": "disk1",
+      file: { driver: "file", filename: "/srv/disk1.img", aio: "io_uring" },
+      "read-only": false,
+    },
+    returns: {},
+  },
+  "blockdev-del": { args: { "node-name": "disk1" }, returns: {} },
+  netdev_add: { args: { id: "net1", fds: "tap0" }, returns: {} },
+  netdev_del: { args: { id: "net1" }, returns: {} },
+  device_add: {
+    args: { id: "disk1", driver: "virtio-blk-mmio", drive: "disk1", addr: "0x1" },
+    returns: {},
+  },
+  device_del: { args: { id: "disk1" }, returns: {} },
+} satisfies Record<string, Example>;
+
 /** By the command's name. */
 export const examples: Readonly<Record<string, Example>> = {
   ...lifeCycle,
@@ -171,4 +190,5 @@ export const examples: Readonly<Record<string, Example>> = {
   ...capabilities,
   ...descriptors,
   ...trace,
+  ...hotReplace,
 };
