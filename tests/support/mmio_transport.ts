@@ -34,15 +34,27 @@ export const REGISTER = {
 
 const WINDOW_SIZE = 0x200;
 
+export interface PlacedDevice {
+  readonly device: DeviceId;
+  readonly base: number;
+}
+
+function place(machine: DeviceHost, description: NewDevice): PlacedDevice {
+  const device = machine.core.createDevice(description);
+  return { device, base: machine.addMmioWindow(device, WINDOW_SIZE) };
+}
+
 export class MmioTransport implements VirtioTransport {
   readonly device: DeviceId;
   readonly base: number;
   readonly #machine: DeviceHost;
 
-  constructor(machine: DeviceHost, description: NewDevice) {
+  /** A new device in the next free window, or one that has its window. */
+  constructor(machine: DeviceHost, description: NewDevice | PlacedDevice) {
     this.#machine = machine;
-    this.device = machine.core.createDevice(description);
-    this.base = machine.addMmioWindow(this.device, WINDOW_SIZE);
+    const placed = "base" in description ? description : place(machine, description);
+    this.device = placed.device;
+    this.base = placed.base;
   }
 
   /** A register of 32 bits. */

@@ -110,7 +110,11 @@ pub const Body = union(Kind) {
 
     /// Puts another back end behind the model, described as for `init`. Errors: Invalid (a model
     /// that cannot), and those of the model.
-    pub fn replace(self: *Body, details: []const u8, failure: *errors.Failure) errors.CoreError!void {
+    pub fn replace(
+        self: *Body,
+        details: []const u8,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
         switch (self.*) {
             .blk => |*disk| try disk.replace(try paramsOf(blk_config.Params, details), failure),
             .net => |*card| try card.replace(try paramsOf(net.Params, details)),
