@@ -54,8 +54,7 @@ function singleValue(values: Values, name: string): string | undefined {
 }
 
 function buildMachine(values: Values): MachineConfig {
-  // A template comes from a machine with QMP.
-  const hasQmp = ["qmp", "mon", "incoming"].some((name) => values(name).length > 0);
+  const hasQmp = values("qmp").length > 0 || values("mon").length > 0;
   const machine = parseKeys("-machine", machineKeys, values("machine")[0] ?? "microvm");
   const separate = singleValue(values, "accel");
   if (separate !== undefined && machine.accel !== undefined && separate !== machine.accel) {

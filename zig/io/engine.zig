@@ -56,7 +56,7 @@ pub const Engine = struct {
     waiting: List = .{},
     in_flight: u32 = 0,
 
-    const depth = limits.uring_entry_count;
+    pub const depth = limits.uring_entry_count;
 
     pub const Options = struct {
         kind: Kind,
@@ -64,6 +64,8 @@ pub const Engine = struct {
         fd: i32,
         /// For the native engine, which signals it; all stay the caller's.
         event_fd: i32,
+        /// For the io_uring engine, which takes it over; it makes its own without.
+        ring: ?uring.Ring = null,
     };
 
     /// Errors: Invalid (native without an event_fd), Host.
@@ -76,8 +78,8 @@ pub const Engine = struct {
         switch (options.kind) {
             .sync => {},
             .io_uring => {
-                var ring: uring.Ring = .{};
-                const errno = ring.init(depth);
+                var ring: uring.Ring = options.ring orelse .{};
+                const errno = if (options.ring == null) ring.init(depth) else 0;
                 if (errno != 0) return failure.set(.io_uring_setup, errno, depth);
                 self.backend = .{ .io_uring = ring };
             },
@@ -99,6 +101,17 @@ pub const Engine = struct {
             .native => |*context| context.deinit(),
         }
         self.* = .{};
+    }
+
+    /// As `deinit`, but for the ring, which is the caller's then; null of another engine.
+    pub fn takeRing(self: *Engine) ?uring.Ring {
+        switch (self.backend) {
+            .sync, .native => return null,
+            .io_uring => |ring| {
+                self.* = .{};
+                return ring;
+            },
+        }
     }
 
     /// Readable when there is something to reap; -1 when all is done within `submit`.

@@ -13,6 +13,7 @@ const loop_module = @import("../../io/loop.zig");
 const model = @import("../../virtio/model.zig");
 const raw = @import("../../block/raw.zig");
 const system = @import("../../kernel/system.zig");
+const uring = @import("../../io/uring.zig");
 const trace = @import("../../trace/trace.zig");
 const Device = @import("../../virtio/device.zig").Device;
 const Gate = @import("../../block/throttle.zig").Gate;
@@ -56,6 +57,8 @@ pub const Block = struct {
     engine: engine_module.Engine,
     /// Of the native engine, now or later.
     event_fd: i32 = -1,
+    /// For an io_uring engine to come: the filters allow no new one.
+    spare_ring: ?uring.Ring = null,
     /// Jobs for the bounce buffer.
     unaligned: engine_module.List = .{},
     gate: Gate = .{},
@@ -101,6 +104,8 @@ pub const Block = struct {
         errdefer self.closeEvent();
         try self.engine.init(self.engineOptions(&params), failure);
         errdefer self.engine.deinit();
+        self.makeSpareRing();
+        errdefer self.closeSpareRing();
         const opened: loop_module.Source = .{ .fd = -1, .context = self, .handler = handleGate };
         try self.gate.init(params.iops_limit, loop, opened, failure);
         errdefer self.gate.deinit(loop);
@@ -124,8 +129,26 @@ pub const Block = struct {
         self.event_fd = -1;
     }
 
+    /// A host that allows none tells so when one is asked for.
+    fn makeSpareRing(self: *Block) void {
+        if (!self.params.has(blk_config.flag_replaceable)) return;
+        if (self.params.engine == .io_uring) return;
+        var ring: uring.Ring = .{};
+        if (ring.init(engine_module.Engine.depth) == 0) self.spare_ring = ring;
+    }
+
+    fn closeSpareRing(self: *Block) void {
+        if (self.spare_ring) |*ring| ring.deinit();
+        self.spare_ring = null;
+    }
+
     pub fn engineOptions(self: *const Block, params: *const Params) engine_module.Engine.Options {
-        return .{ .kind = params.engine, .fd = params.fd, .event_fd = self.event_fd };
+        return .{
+            .kind = params.engine,
+            .fd = params.fd,
+            .event_fd = self.event_fd,
+            .ring = self.spare_ring,
+        };
     }
 
     fn check(params: *const Params) errors.CoreError!void {
@@ -151,6 +174,7 @@ pub const Block = struct {
         if (self.engine.pollFd() >= 0) self.loop.remove(&self.source);
         self.gate.deinit(self.loop);
         self.engine.deinit();
+        self.closeSpareRing();
         self.closeEvent();
         self.image.deinit();
         self.freeMemory();

@@ -37,7 +37,8 @@ pub const Target = struct {
             .request_alignment = alignment,
             .buffer_alignment = alignment,
             .queue_count = random.intRangeAtMost(u32, 1, 4),
-            .flags = random.int(u5) & if (random.boolean()) ~@as(u5, 0) else ~@as(u5, 1),
+            .flags = blk_config.flag_replaceable |
+                @as(u32, random.int(u5) & if (random.boolean()) ~@as(u5, 0) else ~@as(u5, 1)),
             .iops_limit = if (random.uintLessThan(u32, 4) == 0) 20_000 else 0,
         };
     }
@@ -46,7 +47,9 @@ pub const Target = struct {
         const block = &driver.body.blk;
         switch (random.uintLessThan(u32, 8)) {
             0 => {
-                const backend = self.params(random);
+                var backend = self.params(random);
+                // Its requests fail for a while.
+                if (random.boolean()) backend = .{ .flags = backend.flags };
                 block.replace(backend, &driver.failure) catch |err| {
                     std.debug.panic("the disk could not be replaced: {t}", .{err});
                 };

@@ -22,7 +22,8 @@ pub fn replace(
     errdefer image.deinit();
     var engine: engine_module.Engine = .{};
     try engine.init(block.engineOptions(&backend), failure);
-    errdefer engine.deinit();
+    if (backend.engine == .io_uring) block.spare_ring = null;
+    errdefer retire(block, &engine);
     try block.mapZeroes(backend.flags, failure);
     const was_paused = block.device.paused;
     block.device.pause();
@@ -36,7 +37,7 @@ pub fn replace(
         return err;
     };
     image.deinit();
-    engine.deinit();
+    retire(block, &engine);
     takeOver(block, &backend);
     block.setCapacity(backend.capacity_bytes);
 }
@@ -46,6 +47,12 @@ fn swap(block: *Block, image: *raw.Image, engine: *engine_module.Engine) void {
     defer block.device.work.unlock();
     std.mem.swap(raw.Image, &block.image, image);
     std.mem.swap(engine_module.Engine, &block.engine, engine);
+}
+
+/// Its ring serves the next engine that needs one.
+fn retire(block: *Block, engine: *engine_module.Engine) void {
+    if (block.spare_ring == null) block.spare_ring = engine.takeRing();
+    engine.deinit();
 }
 
 fn takeOver(block: *Block, backend: *const blk_config.Params) void {
