@@ -1,5 +1,5 @@
-// A microvm without processors whose slots are filled and emptied, as QMP does it, with drivers of a
-// guest in them.
+// A microvm without processors whose slots are filled and emptied, as QMP does it, with drivers of
+// a guest in them.
 
 import "./core_library.ts";
 import type { Log } from "../../src/host/log.ts";
@@ -25,6 +25,8 @@ const SILENT: Log = {
   warn() {},
   info() {},
   debug() {},
+  showsTrace: false,
+  trace() {},
   onTurn() {},
   close() {},
 };

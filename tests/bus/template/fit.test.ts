@@ -53,6 +53,11 @@ const DIFFERENCES: [string, string, string][] = [
     `${has} no timer (PIT); use -machine pit=off.`,
   ],
   [
+    "empty slots",
+    `-machine microvm,accel=test,replaceable=on ${all.join(" ")}`,
+    `${has} no empty slots; use -machine replaceable=off.`,
+  ],
+  [
     "no serial port",
     `${drive(disks[0])} ${rng} ${balloon} ${ports}`,
     `${has} a serial port; add -serial.`,
