@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 5071686764572885;
+export const ABI_HASH = 5960759013086864;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -17,6 +17,7 @@ export const CONSTANTS = {
   blkWriteZeroes: 4,
   blkDetectZeroes: 8,
   blkDetectUnmap: 16,
+  blkReplaceable: 32,
   balloonDeflateOnOom: 1,
   balloonReporting: 2,
   balloonPageSize: 4096,
@@ -840,6 +841,7 @@ export const SYMBOLS = {
   device_info: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_back_end: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_metrics: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  device_replace: { args: ["ptr", "u32", "ptr", "u32"], returns: "i32" },
   device_set_balloon: { args: ["ptr", "u32", "u32"], returns: "i32" },
   device_balloon: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   device_marks: { args: ["ptr", "u32", "ptr"], returns: "i32" },
