@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { buildArchitecture } from "../../scripts/build.ts";
+import { Client } from "../qmp/client.ts";
 import { until } from "../support/until.ts";
 import { BUILD_TIMEOUT_MS, chroot, emptyRoot, execute, NOBODY } from "./probe.ts";
 
@@ -74,6 +75,27 @@ describe.skipIf(!canRun)("the static executable", () => {
     await until("the pid file to go", () => !existsSync(path("run/pid")));
     expect(readFileSync(path("run/log1"), "utf8")).toBe("an older day\n");
     expect(readFileSync(path("run/log"), "utf8")).toContain("ended by SIGTERM");
+  });
+
+  test("serves metrics, and traces when QMP asks for it, while its filters are on", async () => {
+    const sockets = ["-metrics", "unix:/run/metrics", "-qmp", "unix:/run/qmp,server,nowait"];
+    const options = ["-kernel", "/idle", "-D", "/run/trace.log", ...sockets];
+    const program = Bun.spawn([...chroot(root.path, 0), ...machine(...options)], {
+      env: { STRATOVIRT_LOG_LEVEL: "trace" },
+    });
+    await until("the metrics' socket", () => existsSync(path("run/metrics")));
+    const scrape = await fetch("http://localhost/metrics", { unix: path("run/metrics") });
+    expect(await scrape.text()).toContain('stratovirt_machine_state{state="running"} 1\n');
+    const client = await Client.connect({ unix: path("run/qmp") });
+    await client.next();
+    const events = { name: "^(vm_state|vcpu_state)$", enable: true };
+    expect(await client.ask("trace-set-state", { arguments: events })).toEqual({ return: {} });
+    expect(await client.ask("stop")).toEqual({ return: {} });
+    expect(await client.answer("quit")).toEqual({ return: {} });
+    expect(await program.exited).toBe(0);
+    const log = readFileSync(path("run/trace.log"), "utf8");
+    expect(log).toContain("]:TRACE: [vm_state] state=paused\n");
+    expect(log).toMatch(/\]:TRACE: \[vcpu_state\] index=0 state=\d\n/);
   });
 
   test("a daemon that cannot start returns 1 and its sentence, and leaves nothing", () => {
