@@ -4,10 +4,12 @@ import { describe } from "bun:test";
 import { hasKvm } from "../support/kvm.ts";
 import { describeLifeCycle } from "./life_cycle.case.ts";
 import { describeLog } from "./log.case.ts";
+import { describeSaves } from "./save.case.ts";
 import { describeSockets } from "./sockets.case.ts";
 
 describe.skipIf(!hasKvm)("faults survived", () => {
   describeSockets(50);
   describeLifeCycle(40);
   describeLog();
+  describeSaves(3);
 });

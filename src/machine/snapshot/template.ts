@@ -46,7 +46,7 @@ export function readState(path: string): StateFile {
     const { size } = fstatSync(fd);
     if (size > STATE_SIZE_MAX) throw wrongSize(path, size, STATE_SIZE_MAX);
     const bytes = new Uint8Array(size);
-    return decodeState(path, bytes.subarray(0, readAt(path, fd, bytes)));
+    return decodeState(path, bytes.subarray(0, readStart(path, fd, bytes)));
   } finally {
     closeSync(fd);
   }
@@ -87,12 +87,15 @@ function openForReading(path: string): number {
   throw new UserError(`The template's file '${path}' is no regular file; name another template.`);
 }
 
-/** Fills `bytes` from the file's start; returns how many there are. */
-function readAt(path: string, fd: number, bytes: Uint8Array): number {
+/**
+ * Fills `bytes` from the start of a file that was just opened; returns how many there are. Not by a
+ * place in the file: a save tidies up under filters that allow no pread.
+ */
+function readStart(path: string, fd: number, bytes: Uint8Array): number {
   let done = 0;
   while (done < bytes.length) {
     try {
-      const count = readSync(fd, bytes, done, bytes.length - done, done);
+      const count = readSync(fd, bytes, done, bytes.length - done, null);
       if (count === 0) break;
       done += count;
     } catch (error) {
@@ -105,7 +108,7 @@ function readAt(path: string, fd: number, bytes: Uint8Array): number {
 /** The id in an open file of memory; `path` is for the sentence. */
 export function readMemoryId(path: string, fd: number): string {
   const header = new Uint8Array(MEMORY_HEADER_SIZE);
-  return decodeMemoryHeader(path, header.subarray(0, readAt(path, fd, header)));
+  return decodeMemoryHeader(path, header.subarray(0, readStart(path, fd, header)));
 }
 
 function unreadable(path: string, error: unknown): UserError {
