@@ -1,5 +1,7 @@
 // stratovirt: command line -> configuration -> machine -> run until it ends.
 
+import { clearSocketPath } from "./backends/socket_path.ts";
+import type { Core } from "./core/core.ts";
 import { isStaticProgram } from "./core/library.ts";
 import { messageOf } from "./errors.ts";
 import { checkDaemon, reportFailure, reportReady, writePidfile } from "./host/daemon.ts";
@@ -91,7 +93,7 @@ async function runAssembly(assembly: Assembly, surroundings: Surroundings): Prom
   const servers: QmpServer[] = [];
   let metrics: MetricsServer | undefined;
   try {
-    await openQmp(config, machine, servers);
+    await openQmp(config, assembly.core, machine, servers);
     metrics = await openMetrics(assembly, config, { machine, servers });
     await openTestBus(config, assembly, machine);
     const { startPaused } = config.process;
@@ -101,7 +103,7 @@ async function runAssembly(assembly: Assembly, surroundings: Surroundings): Prom
       confineProcess(assembly.core, log.fd, filterPrograms(scope));
       log.onTurn((fd) => assembly.core.setViolationLog(fd));
     }
-    if (!startPaused) machine.start();
+    if (!startPaused) await machine.start();
     assembly.resources.keep();
     reportReady(config.process);
     const ending = await machine.ended;
@@ -114,12 +116,22 @@ async function runAssembly(assembly: Assembly, surroundings: Surroundings): Prom
   }
 }
 
-async function openQmp(config: Config, machine: Machine, servers: QmpServer[]): Promise<void> {
+async function openQmp(
+  config: Config,
+  core: Core,
+  machine: Machine,
+  servers: QmpServer[],
+): Promise<void> {
   if (config.qmp.length === 0) return;
   const { serveQmp } = await import("./qmp/server.ts");
   // For migrate; under a filter, a module's folder cannot be read.
   await import("./machine/snapshot/saving.ts");
-  for (const endpoint of config.qmp) servers.push(await serveQmp(endpoint, machine, VERSION));
+  for (const endpoint of config.qmp) {
+    if (endpoint.transport === "unix") {
+      clearSocketPath(core, endpoint.path, `The QMP socket '${endpoint.path}'`);
+    }
+    servers.push(await serveQmp(endpoint, machine, VERSION));
+  }
 }
 
 /**
@@ -149,6 +161,7 @@ async function openMetrics(
 ): Promise<MetricsServer | undefined> {
   const { metricsSocket } = config.process;
   if (metricsSocket === undefined) return undefined;
+  clearSocketPath(assembly.core, metricsSocket, `The metrics socket '${metricsSocket}'`);
   const { serveMetrics } = await import("./host/metrics_server.ts");
   const { collectMetrics } = await import("./machine/metrics.ts");
   const sources = {

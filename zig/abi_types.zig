@@ -9,6 +9,7 @@ const outcome = @import("bus/outcome.zig");
 const vcpu_module = @import("vcpu/vcpu.zig");
 const state = @import("vcpu/x86_64/state.zig");
 const table = @import("devices/table.zig");
+const chardev = @import("io/chardev.zig");
 const doorbell = @import("io/doorbell.zig");
 const placement = @import("memory/placement.zig");
 const jail = @import("host/jail_abi.zig");
@@ -79,6 +80,10 @@ pub const ChardevParams = extern struct {
     input_fd: i32,
     output_fd: i32,
     listen_fd: i32,
+    /// A connected socket, which the core closes.
+    client_fd: i32,
+    /// From host_watch_pty, when input and output are a pseudo terminal.
+    peer_fd: i32,
     /// Whether Ctrl-A x leaves.
     escape: u32,
 };
@@ -264,6 +269,7 @@ pub const named_types = .{
     .Operation = errors.Operation,
     .Capability = kvm.Capability,
     .News = doorbell.News,
+    .ChardevInfo = chardev.Info,
     .StatePart = snapshot.Part,
     .MemorySaveState = save.State,
     .MemorySaveProgress = save.Progress,

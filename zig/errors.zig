@@ -66,6 +66,7 @@ pub const Operation = enum(u32) {
     signal_action,
     terminal_get,
     terminal_set,
+    terminal_watch,
     socket_create,
     socket_bind,
     socket_listen,

@@ -62,8 +62,13 @@ pub const uring_entry_count = 256;
 pub const chardev_buffer_size = 16 * 1024;
 /// Bytes of input that it keeps for a port that takes none.
 pub const chardev_held_size = 2 * 1024;
+/// Reads of a pseudo terminal whose reader has left before others of the loop get a turn; the
+/// kernel keeps less than that.
+pub const chardev_read_count_max = 64;
 /// Chains that one console port sends before others of the loop get a turn.
 pub const console_chain_count_max = 256;
+/// How long a character device that connects waits for an answer.
+pub const connect_wait_ms = 5_000;
 /// Bytes that a serial port keeps for a guest that does not read.
 pub const serial_receive_size = 1024;
 

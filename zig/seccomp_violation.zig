@@ -6,6 +6,7 @@ const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
 const errors = @import("errors.zig");
+const rescue = @import("io/terminal_rescue.zig");
 const system = @import("kernel/system.zig");
 
 /// What a shell reports for a death by SIGSYS.
@@ -147,6 +148,7 @@ const Line = struct {
 
     fn end(self: *const Line, code: i32) noreturn {
         _ = linux.write(log_fd.load(.acquire), &self.buffer, self.length);
+        rescue.restore();
         linux.exit_group(code);
     }
 };

@@ -29,6 +29,8 @@ test {
     _ = @import("io/doorbell.zig");
     _ = @import("io/uring.zig");
     _ = @import("io/channel.zig");
+    _ = @import("io/escape.zig");
+    _ = @import("io/output_ring.zig");
     _ = @import("devices/platform/serial.zig");
     _ = @import("devices/platform/cmos.zig");
     _ = @import("devices/platform/i8042.zig");

@@ -40,6 +40,7 @@ export type BlkParams = StructValue<typeof BlkParamsLayout>;
 export type DeviceMetrics = StructValue<typeof DeviceMetricsLayout>;
 export type BalloonInfo = StructValue<typeof BalloonInfoLayout>;
 export type NewMemory = Pick<MemoryParams, "guestAddress" | "size"> & Partial<MemoryParams>;
+export type NewChardev = Partial<ChardevParams>;
 export type VcpuInfo = StructValue<typeof VcpuInfoLayout>;
 export type Window = StructValue<typeof WindowParamsLayout>;
 export type Route = StructValue<typeof RouteLayout>;
@@ -55,6 +56,7 @@ export interface NewDevice {
   readonly details?: Uint8Array;
 }
 
+type ChardevParams = StructValue<typeof ChardevParamsLayout>;
 type MemoryParams = StructValue<typeof MemoryParamsLayout>;
 
 const PLAIN_MEMORY: Omit<MemoryParams, "guestAddress" | "size"> = {
@@ -68,6 +70,15 @@ const PLAIN_MEMORY: Omit<MemoryParams, "guestAddress" | "size"> = {
   policy: MemoryPolicy.default,
   nodesLow: 0n,
   nodesHigh: 0n,
+};
+
+const NO_CHARDEV: ChardevParams = {
+  inputFd: -1,
+  outputFd: -1,
+  listenFd: -1,
+  clientFd: -1,
+  peerFd: -1,
+  escape: 0,
 };
 
 const SYSTEM_FD_NONE = -1;
@@ -223,7 +234,9 @@ export class Core {
     return this.ask("getUint32", "thread_id", index);
   }
 
-  createChardev(params: StructValue<typeof ChardevParamsLayout>): number {
+  /** A character back end; what is not given is absent. */
+  createChardev(given: NewChardev): number {
+    const params = { ...NO_CHARDEV, ...given };
     return this.ask("getUint32", "chardev_create", encode(ChardevParamsLayout, params));
   }
 

@@ -16,6 +16,21 @@ export function listen(core: Core, address: Uint8Array): number {
   return core.ask("getInt32", "host_listen", address, address.length);
 }
 
+/** A socket that is connected to a sockaddr; the caller closes it or gives it to a chardev. */
+export function connect(core: Core, address: Uint8Array): number {
+  return core.ask("getInt32", "host_connect", address, address.length);
+}
+
+/** Whether a process holds the unix socket at a sockaddr; nobody is disturbed. */
+export function isSocketInUse(core: Core, address: Uint8Array): boolean {
+  return core.ask("getUint32", "host_socket_in_use", address, address.length) !== 0;
+}
+
+/** Readable when somebody opens or leaves a pseudo terminal; `number` is its name in /dev/pts. */
+export function watchPty(core: Core, number: number): number {
+  return core.ask("getInt32", "host_watch_pty", number);
+}
+
 /** Makes an open /dev/ptmx usable; returns the number of its other end in /dev/pts. */
 export function preparePty(core: Core, fd: number): number {
   return core.ask("getUint32", "host_prepare_pty", fd);

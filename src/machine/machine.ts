@@ -23,6 +23,7 @@ import { BackEndWatch } from "./back_end_watch.ts";
 import { Balloon } from "./balloon.ts";
 import { BootClock, describeBootTimes } from "./boot_times.ts";
 import { Channels } from "./channels.ts";
+import { ChardevWatch } from "./chardev_watch.ts";
 import { describeMemory } from "./describe_memory.ts";
 import { DeviceWatch } from "./device_watch.ts";
 import { HotSlots } from "./hot_slots.ts";
@@ -46,6 +47,7 @@ export class Machine implements MachineControl {
   readonly #ended = Promise.withResolvers<Ending>();
   readonly #watch: DeviceWatch;
   readonly #backEnds: BackEndWatch;
+  readonly #chardevs: ChardevWatch;
   readonly #balloon: Balloon | undefined;
   readonly #bootClock: BootClock;
   readonly #channels: Channels;
@@ -57,6 +59,7 @@ export class Machine implements MachineControl {
   #saving: Saving | undefined;
   /** Whether the guest ran before it was saved, and nobody has stopped it since. */
   #resumesAfterSave = false;
+  #hasStarted = false;
 
   private constructor(assembly: Assembly, config: Config, log: Log) {
     this.#assembly = assembly;
@@ -64,6 +67,7 @@ export class Machine implements MachineControl {
     this.#log = log;
     this.#watch = new DeviceWatch(assembly.core, assembly.devices, log);
     this.#backEnds = new BackEndWatch(assembly.core, config, assembly.devices, log);
+    this.#chardevs = new ChardevWatch(assembly.core, assembly.chardevs.values(), log);
     this.#balloon = this.#findBalloon();
     this.#channels = new Channels(assembly.core);
     this.#hotSlots = this.#findHotSlots();
@@ -101,10 +105,16 @@ export class Machine implements MachineControl {
     return trace;
   }
 
-  /** Starts the guest for the first time, without an event; a client that saves it was quicker. */
-  start(): void {
+  /**
+   * Starts the guest for the first time, without an event, when the clients are there that it
+   * waits for. One of QMP that starts, ends or saves the machine was quicker.
+   */
+  async start(): Promise<void> {
+    await Promise.race([this.#chardevs.untilComplete(), this.ended]);
+    if (this.#state !== "paused" || this.#hasStarted) return;
     if (this.#saving?.isActive) this.#resumesAfterSave = true;
     if (this.#saving?.isActive || this.migration().status === "completed") return;
+    this.#hasStarted = true;
     this.#setState("running");
     this.#bootClock.guestStarts();
     this.#assembly.core.resumeVcpus();
@@ -121,6 +131,7 @@ export class Machine implements MachineControl {
     this.#doorbell?.close();
     this.descriptors.closeAll();
     this.#saving?.close();
+    this.#chardevs.finish();
     this.#assembly.resources.close();
     this.#trace?.close();
   }
@@ -145,6 +156,7 @@ export class Machine implements MachineControl {
           "or after migrate_cancel.",
       );
     }
+    this.#hasStarted = true;
     this.#setState("running");
     this.#bootClock.guestStarts();
     this.#emit({ name: "RESUME" });
@@ -345,6 +357,9 @@ export class Machine implements MachineControl {
           break;
         case "migration":
           if (this.#saving?.onNews() === "ended") this.#endSave();
+          break;
+        case "chardev":
+          this.#chardevs.report();
           break;
         case "bootMark":
           this.#log.info(describeBootTimes(this.bootTimes()));

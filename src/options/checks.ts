@@ -6,6 +6,7 @@ import { serialChardevId } from "./consoles.ts";
 import { checkDevices } from "./device_checks.ts";
 import { checkDrive } from "./drives.ts";
 import { checkDescriptors } from "./netdevs.ts";
+import { placeName, socketPlace } from "./socket_place.ts";
 import { checkSharedMemory } from "./vhost_user.ts";
 
 const maxIothreads = 8;
@@ -64,16 +65,18 @@ function checkProcess(config: Config): void {
 }
 
 function checkSockets(config: Config): void {
-  const paths = new Set<string>();
+  const seen = new Set<string>();
   const listed = [
-    ...config.qmp.flatMap((end) => (end.transport === "unix" ? [end.path] : [])),
+    ...config.qmp.map(placeName),
     ...config.backEnds.map(({ path }) => path),
     ...(config.process.metricsSocket === undefined ? [] : [config.process.metricsSocket]),
-    ...config.chardevs.flatMap((dev) => (dev.backend === "socket" && dev.path ? [dev.path] : [])),
+    ...config.chardevs.flatMap((chardev) =>
+      chardev.backend === "socket" ? [placeName(socketPlace("-chardev", chardev))] : [],
+    ),
   ];
-  for (const path of listed) {
-    if (paths.has(path)) throw new UserError(`The socket '${path}' is used twice.`);
-    paths.add(path);
+  for (const place of listed) {
+    if (seen.has(place)) throw new UserError(`The socket '${place}' is used twice.`);
+    seen.add(place);
   }
 }
 

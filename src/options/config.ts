@@ -7,6 +7,7 @@ import type { deviceVariants } from "./declarations/devices.ts";
 import type { objectVariants } from "./declarations/objects.ts";
 import type { NetdevConfig } from "./netdevs.ts";
 import type { VariantValues } from "./schema.ts";
+import type { SocketPlace } from "./socket_place.ts";
 import type { CpuTopology } from "./topology.ts";
 import type { BackEndConfig } from "./vhost_user.ts";
 
@@ -126,9 +127,7 @@ export type DeviceValues = VariantValues<typeof deviceVariants, "driver">;
 /** A union over the supported drivers, discriminated by `driver`. */
 export type DeviceConfig = Resolved<DeviceValues>;
 
-export type QmpEndpoint =
-  | { readonly transport: "unix"; readonly path: string }
-  | { readonly transport: "tcp"; readonly host: string; readonly port: number };
+export type QmpEndpoint = SocketPlace;
 
 export interface ProcessConfig {
   /** "" when not given. */

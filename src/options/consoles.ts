@@ -7,17 +7,13 @@ import type { ChardevConfig, Config, QmpEndpoint, SerialValue } from "./config.t
 import { serialVariants } from "./declarations/backends.ts";
 import { monKeys, qmpVariants } from "./declarations/process.ts";
 import { parseKeys, parseVariant } from "./parse.ts";
+import { checkSocket, socketPlace, tcpPlace } from "./socket_place.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** The id of the chardev that a plain -serial makes. */
 export const serialChardevId = "serial_chardev";
 
 type Consoles = Pick<Config, "chardevs" | "serial" | "qmp">;
-
-/** Throws unless the socket of `owner` has a path. */
-function checkSocket(owner: string, chardev: { readonly path: string | undefined }): void {
-  if (chardev.path === undefined) throw new UserError(`${owner} socket needs 'path=PATH'.`);
-}
 
 /** The chardev with an id, or a UserError that names who asked for it. */
 function findChardev(owner: string, chardevs: readonly ChardevConfig[], id: string): ChardevConfig {
@@ -39,12 +35,11 @@ function addSerial(serial: SerialValue, chardevs: ChardevConfig[]): { readonly c
 
 function splitAddress(address: string): QmpEndpoint {
   const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
   const port = Number(address.slice(colon + 1));
   if (port < 1 || port > 65535) {
     throw new UserError(`Bad port '${port}' of -qmp tcp: expected a number from 1 to 65535.`);
   }
-  return { transport: "tcp", host, port };
+  return tcpPlace("-qmp tcp", address.slice(0, colon), port);
 }
 
 function qmpEndpoint(source: string): QmpEndpoint {
@@ -57,13 +52,11 @@ function qmpEndpoint(source: string): QmpEndpoint {
 function monitorEndpoint(source: string, chardevs: ChardevConfig[]): QmpEndpoint {
   const mon = parseKeys("-mon", monKeys, source);
   const chardev = findChardev("-mon", chardevs, mon.chardev);
-  if (chardev.backend !== "socket" || chardev.path === undefined || !chardev.server) {
-    throw new UserError(
-      `-mon needs the chardev '${chardev.id}' to be a socket with a path and 'server'.`,
-    );
+  if (chardev.backend !== "socket" || !chardev.server) {
+    throw new UserError(`-mon needs the chardev '${chardev.id}' to be a socket with 'server'.`);
   }
   chardevs.splice(chardevs.indexOf(chardev), 1);
-  return { transport: "unix", path: chardev.path };
+  return socketPlace("-chardev", chardev);
 }
 
 /** Chardevs with their users; -mon takes its chardev away from the list. */

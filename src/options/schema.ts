@@ -176,6 +176,13 @@ export const descriptorList = {
   expected: "file descriptor numbers separated by colons, like 20:21",
 } as const;
 
+export const ipAddress = {
+  kind: "pattern",
+  placeholder: "IP",
+  pattern: /^([0-9.]+|localhost|\[[0-9a-f:.]+\]|[0-9a-f.]*:[0-9a-f:.]*)$/i,
+  expected: "an IP address like 127.0.0.1 or [::1]",
+} as const;
+
 export const hostAndPort = {
   kind: "pattern",
   placeholder: "IP:PORT",

@@ -172,7 +172,10 @@ function descriptorOf(socket: Socket<Client>): number {
   return (socket as unknown as { readonly fd: number }).fd;
 }
 
-/** Serves QMP for a machine. Throws a UserError when the endpoint cannot be bound. */
+/**
+ * Serves QMP for a machine; the path of a unix socket must be free. Throws a UserError when the
+ * endpoint cannot be bound.
+ */
 export async function serveQmp(
   endpoint: QmpEndpoint,
   control: MachineControl,

@@ -13,7 +13,7 @@ const MIB = 2 ** 20;
 function liveAndDie(): void {
   using bench = new BlkBench({ iothread: "own", content: new Uint8Array(4096), queueCount: 2 });
   const { core } = bench.machine;
-  const chardev = core.createChardev({ inputFd: -1, outputFd: -1, listenFd: -1, escape: 0 });
+  const chardev = core.createChardev({});
   const serial = core.createDevice({ model: ModelKind.serial, gsi: 4, chardev });
   bench.machine.addPorts(serial, 0x3f8, 7);
   for (const model of [ModelKind.cmos, ModelKind.i8042, ModelKind.power, ModelKind.debugPort]) {

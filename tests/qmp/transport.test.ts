@@ -1,7 +1,7 @@
 // What goes over the socket: framing, floods, garbage, clients that come and go.
 
 import { expect, test } from "bun:test";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { serveQmp } from "../../src/qmp/server.ts";
 import { Client } from "./client.ts";
@@ -122,31 +122,10 @@ test("closing the server ends its client", async () => {
   await client.closed;
 });
 
-test("a socket that nobody listens on any more is replaced", async () => {
-  const path = join(qmp.folder, "stale.sock");
-  const script = `require("net").createServer().listen(${JSON.stringify(path)},
-    () => process.kill(process.pid, "SIGKILL"))`;
-  await Bun.spawn(["bun", "-e", script], { stderr: "ignore" }).exited;
-  expect(existsSync(path)).toBe(true);
-  const server = await serveQmp({ transport: "unix", path }, new FakeMachine(), "0.1.0");
-  const client = await Client.connect({ unix: path });
-  expect(await client.next()).toHaveProperty("QMP");
-  server.close();
-});
-
-test("a socket in use, a file in its place and a missing folder are refused", async () => {
-  const serve = (path: string) => serveQmp({ transport: "unix", path }, new FakeMachine(), "0.1.0");
-  await expect(serve(qmp.path)).rejects.toThrow(
-    `The QMP socket '${qmp.path}' is in use by another process; choose another.`,
-  );
-  const file = join(qmp.folder, "file");
-  writeFileSync(file, "precious");
-  await expect(serve(file)).rejects.toThrow(
-    `The QMP socket '${file}' exists and is no socket; choose another path.`,
-  );
-  const missing = join(qmp.folder, "no", "qmp.sock");
-  await expect(serve(missing)).rejects.toThrow(`Cannot listen for QMP on '${missing}'`);
-  expect(await Bun.file(file).text()).toBe("precious");
+test("a path in a folder that is not there is refused", async () => {
+  const path = join(qmp.folder, "no", "qmp.sock");
+  const serving = serveQmp({ transport: "unix", path }, new FakeMachine(), "0.1.0");
+  await expect(serving).rejects.toThrow(`Cannot listen for QMP on '${path}'`);
 });
 
 test("QMP is served over tcp", async () => {

@@ -17,6 +17,7 @@ const SOURCES = [
   "tests/security/seccomp_probe.zig",
   "zig/seccomp.zig",
   "zig/seccomp_violation.zig",
+  "zig/io/terminal_rescue.zig",
   "zig/errors.zig",
   "zig/kernel/system.zig",
 ].map((path) => join(checkout, path));

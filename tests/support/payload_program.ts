@@ -19,6 +19,8 @@ export interface PayloadOptions {
   readonly program?: (folder: TemporaryFolder) => ProgramOptions;
   /** QMP on this port of the loopback interface instead of a unix socket. */
   readonly tcpPort?: number;
+  /** Where the serial port goes, if not to the file. */
+  readonly serial?: string;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -35,7 +37,7 @@ export class PayloadProgram implements AsyncDisposable {
   constructor(
     code: Uint8Array,
     more: readonly string[] | ((folder: TemporaryFolder) => readonly string[]) = [],
-    { program, tcpPort }: PayloadOptions = {},
+    { program, tcpPort, serial }: PayloadOptions = {},
   ) {
     const kernel = new Uint8Array(Math.max(KERNEL_SIZE, code.length)).fill(x86.halt[0] ?? 0);
     kernel.set(code);
@@ -48,7 +50,7 @@ export class PayloadProgram implements AsyncDisposable {
     const argv = [
       ...(words.includes("-machine") ? [] : ["-machine", "microvm"]),
       ...["-m", "128M", "-kernel", kernelPath],
-      ...["-serial", `file,path=${this.#serialPath}`],
+      ...["-serial", serial ?? `file,path=${this.#serialPath}`],
       ...["-qmp", `${endpoint},server,nowait`],
       ...words,
     ];

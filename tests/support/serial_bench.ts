@@ -3,8 +3,9 @@
 
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { openChardev } from "../../src/backends/chardev.ts";
-import { CONSTANTS, ModelKind } from "../../src/core/abi.gen.ts";
+import { ChardevInfoLayout, CONSTANTS, ModelKind } from "../../src/core/abi.gen.ts";
 import type { DeviceId } from "../../src/core/core.ts";
+import type { StructValue } from "../../src/core/struct.ts";
 import type { ChardevConfig } from "../../src/options/config.ts";
 import { BusMachine } from "./bus_machine.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
@@ -25,7 +26,22 @@ export const UART = {
 
 const LINE_STATUS = { dataReady: 0x01, empty: 0x60 } as const;
 
-type Backend = "none" | "file" | "socket" | "pty" | InputFile;
+type Backend = "none" | "file" | "socket" | "pty" | Tcp | Connection | FileAt | InputFile;
+
+interface Tcp {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A path to connect to. */
+interface Connection {
+  readonly connectTo: string;
+}
+
+/** A file that is not the bench's own. */
+interface FileAt {
+  readonly path: string;
+}
 
 /** Standard input that comes from a file, or with escapes as from a terminal. */
 interface InputFile {
@@ -33,16 +49,29 @@ interface InputFile {
   readonly escape?: 0 | 1;
 }
 
+const SERVER = {
+  id: "c",
+  backend: "socket",
+  server: true,
+  nowait: true,
+  path: undefined,
+  host: undefined,
+  port: undefined,
+} as const;
+
 export class SerialBench implements Disposable {
   readonly folder = new TemporaryFolder();
   readonly machine = new BusMachine();
   readonly outputPath = this.folder.file("serial.out");
   readonly socketPath = this.folder.file("serial.sock");
   readonly device: DeviceId;
+  /** The back end's number in the core. */
+  readonly chardev: number;
   #ptyPath = "";
 
   constructor(backend: Backend) {
     const chardev = this.#open(backend);
+    this.chardev = chardev;
     this.device = this.machine.core.createDevice({ model: ModelKind.serial, gsi: 4, chardev });
     this.machine.addPorts(this.device, BASE, PORT_COUNT);
   }
@@ -57,13 +86,19 @@ export class SerialBench implements Disposable {
       case "pty":
         return this.#openConfigured({ id: "c", backend: "pty" });
       case "socket": {
-        const place = { path: this.socketPath, host: undefined, port: undefined };
-        const socket = { backend: "socket", server: true, nowait: true, ...place } as const;
-        return this.#openConfigured({ id: "c", ...socket });
+        return this.#openConfigured({ ...SERVER, path: this.socketPath });
       }
       default:
-        return this.#openInput(backend);
+        return this.#openOther(backend);
     }
+  }
+
+  #openOther(backend: Tcp | Connection | FileAt | InputFile): number {
+    if ("host" in backend) return this.#openConfigured({ ...SERVER, ...backend });
+    if ("path" in backend) return this.#openConfigured({ id: "c", backend: "file", ...backend });
+    if ("input" in backend) return this.#openInput(backend);
+    const path = backend.connectTo;
+    return this.#openConfigured({ ...SERVER, server: false, nowait: false, path });
   }
 
   #openConfigured(config: ChardevConfig): number {
@@ -80,8 +115,6 @@ export class SerialBench implements Disposable {
     this.machine.onClose(() => closeSync(inputFd));
     return this.machine.core.createChardev({
       inputFd,
-      outputFd: -1,
-      listenFd: -1,
       escape: file.escape ?? 0,
     });
   }
@@ -96,6 +129,11 @@ export class SerialBench implements Disposable {
 
   write(register: number, value: number): void {
     this.machine.writePort(BASE + register, value);
+  }
+
+  /** What the core says of the back end. */
+  get news(): StructValue<typeof ChardevInfoLayout> {
+    return this.machine.core.read("chardev_info", this.chardev, ChardevInfoLayout);
   }
 
   get hasInput(): boolean {

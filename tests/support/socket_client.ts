@@ -1,7 +1,12 @@
-// A client of a unix socket that keeps all bytes it has got, and can stop reading.
+// A client of a unix or tcp socket that keeps all bytes it has got, and can stop reading.
 
 import type { Socket } from "bun";
 import { until } from "./until.ts";
+
+interface TcpAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
 
 export class SocketClient {
   readonly #socket: Socket<undefined>;
@@ -18,11 +23,12 @@ export class SocketClient {
     this.#closed = closed;
   }
 
-  static async connect(path: string): Promise<SocketClient> {
+  /** `place` is the path of a unix socket or an address of tcp. */
+  static async connect(place: string | TcpAddress): Promise<SocketClient> {
     const received = { text: "" };
     const closed = { value: false };
     const socket = await Bun.connect<undefined>({
-      unix: path,
+      ...(typeof place === "string" ? { unix: place } : place),
       socket: {
         data(_, chunk) {
           received.text += chunk.toString("latin1");

@@ -3,8 +3,10 @@
 const errors = @import("../errors.zig");
 const tap = @import("../kernel/tap.zig");
 const vhost = @import("../kernel/vhost.zig");
+const chardev = @import("../io/chardev.zig");
 const descriptors = @import("../host/descriptors.zig");
 const processor = @import("../host/processor.zig");
+const sockets = @import("../host/sockets.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
 const Core = @import("../core.zig").Core;
@@ -21,8 +23,24 @@ pub fn chardev_create(
         .input_fd = params.input_fd,
         .output_fd = params.output_fd,
         .listen_fd = params.listen_fd,
+        .client_fd = params.client_fd,
+        .peer_fd = params.peer_fd,
         .escape = params.escape != 0,
     }, &core.failure));
+}
+
+/// What has happened to a character back end so far.
+pub fn chardev_info(core: *Core, index: u32, out: *chardev.Info) callconv(.c) Status {
+    const found = core.chardevAt(index) catch |err| return errors.statusOf(err);
+    out.* = found.info();
+    return .ok;
+}
+
+/// Writes the last words of a guest that has ended.
+pub fn chardev_finish(core: *Core, index: u32) callconv(.c) Status {
+    const found = core.chardevAt(index) catch |err| return errors.statusOf(err);
+    found.finish();
+    return .ok;
 }
 
 /// Puts a terminal into raw mode until the core is destroyed.
@@ -37,17 +55,47 @@ pub fn host_listen(
     size: u32,
     out: *i32,
 ) callconv(.c) Status {
-    if (size < 2 or size > sockaddr_size_max) return .invalid;
-    var copy: [sockaddr_size_max]u8 align(8) = undefined;
-    @memcpy(copy[0..size], address[0..size]);
-    out.* = descriptors.listen(copy[0..size], &core.failure) catch |err|
-        return errors.statusOf(err);
+    var copy: sockets.Address = undefined;
+    const sockaddr = copy.take(address, size) orelse return .invalid;
+    out.* = sockets.listen(sockaddr, &core.failure) catch |err| return errors.statusOf(err);
     return .ok;
+}
+
+/// A stream socket that is connected to a sockaddr of `size` bytes; `out` is its descriptor.
+pub fn host_connect(
+    core: *Core,
+    address: [*]const u8,
+    size: u32,
+    out: *i32,
+) callconv(.c) Status {
+    var copy: sockets.Address = undefined;
+    const sockaddr = copy.take(address, size) orelse return .invalid;
+    out.* = sockets.connect(sockaddr, &core.failure) catch |err| return errors.statusOf(err);
+    return .ok;
+}
+
+/// Whether the unix socket at a sockaddr of `size` bytes belongs to a process that lives.
+pub fn host_socket_in_use(
+    core: *Core,
+    address: [*]const u8,
+    size: u32,
+    out: *u32,
+) callconv(.c) Status {
+    var copy: sockets.Address = undefined;
+    const sockaddr = copy.take(address, size) orelse return .invalid;
+    return given(out, sockets.inUse(sockaddr, &core.failure));
 }
 
 /// Makes an open /dev/ptmx usable; `out` is the number of its other end.
 pub fn host_prepare_pty(core: *Core, fd: i32, out: *u32) callconv(.c) Status {
     return given(out, descriptors.preparePty(fd, &core.failure));
+}
+
+/// A descriptor that is readable when somebody opens or leaves a pseudo terminal, by the number of
+/// its other end.
+pub fn host_watch_pty(core: *Core, number: u32, out: *i32) callconv(.c) Status {
+    out.* = descriptors.watchPty(number, &core.failure) catch |err| return errors.statusOf(err);
+    return .ok;
 }
 
 /// Locks an open file; EAGAIN says that another machine has it.
@@ -108,6 +156,3 @@ pub fn host_open_vhost(core: *Core, fd: i32, out: *u64) callconv(.c) Status {
 pub fn host_set_vsock_guest(core: *Core, fd: i32, guest_cid: u32) callconv(.c) Status {
     return done(vhost.setGuest(fd, guest_cid, &core.failure));
 }
-
-/// sockaddr_storage (socket(7)).
-const sockaddr_size_max = 128;

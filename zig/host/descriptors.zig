@@ -1,28 +1,10 @@
-//! File descriptors that Bun cannot make: listening sockets that Zig accepts on, pseudo terminals,
-//! locks of open files; what O_DIRECT needs of them. Names stay above: an address comes as the
-//! bytes of its sockaddr.
+//! File descriptors that Bun cannot make: pseudo terminals, locks of open files, files in memory;
+//! what O_DIRECT needs of them.
 
 const std = @import("std");
 const linux = std.os.linux;
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
-
-/// A non-blocking stream socket that listens at `address` (a sockaddr of any family).
-pub fn listen(address: []align(8) const u8, failure: *errors.Failure) errors.HostError!i32 {
-    const family = std.mem.readInt(u16, address[0..2], .little);
-    const kind = linux.SOCK.STREAM | linux.SOCK.CLOEXEC | linux.SOCK.NONBLOCK;
-    const created = system.result(linux.socket(family, kind, 0));
-    if (!created.ok()) return failure.set(.socket_create, created.errno, family);
-    const fd = created.fd();
-    errdefer system.close(fd);
-    const bound = system.result(linux.bind(fd, @ptrCast(address.ptr), @intCast(address.len)));
-    if (!bound.ok()) return failure.set(.socket_bind, bound.errno, family);
-    const listening = system.result(linux.listen(fd, backlog));
-    if (!listening.ok()) return failure.set(.socket_listen, listening.errno, family);
-    return fd;
-}
-
-const backlog = 8;
 
 /// Unlocks the other end of a pseudo terminal, makes it raw, and gives its number in /dev/pts.
 pub fn preparePty(fd: i32, failure: *errors.Failure) errors.HostError!u32 {
@@ -45,6 +27,26 @@ pub fn preparePty(fd: i32, failure: *errors.Failure) errors.HostError!u32 {
     const numbered = system.ioctl(fd, tiocgptn, @intFromPtr(&number));
     if (!numbered.ok()) return failure.set(.terminal_get, numbered.errno, @as(u32, @bitCast(fd)));
     return number;
+}
+
+/// An inotify descriptor that is readable when the other end of a pseudo terminal was opened or
+/// closed: its open end tells of a reader who leaves, but not of one who comes (pty(7)).
+pub fn watchPty(number: u32, failure: *errors.Failure) errors.HostError!i32 {
+    const created = system.result(linux.inotify_init1(linux.IN.CLOEXEC | linux.IN.NONBLOCK));
+    if (!created.ok()) return failure.set(.terminal_watch, created.errno, number);
+    const fd = created.fd();
+    errdefer system.close(fd);
+    var buffer: [32]u8 = undefined;
+    const path = std.fmt.bufPrintSentinel(
+        &buffer,
+        "/dev/pts/{d}",
+        .{number},
+        0,
+    ) catch unreachable;
+    const events = linux.IN.OPEN | linux.IN.CLOSE_WRITE | linux.IN.CLOSE_NOWRITE;
+    const added = system.result(linux.inotify_add_watch(fd, path, events));
+    if (!added.ok()) return failure.set(.terminal_watch, added.errno, number);
+    return fd;
 }
 
 const tiocsptlck = 0x4004_5431;

@@ -8,7 +8,10 @@ const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const Lock = @import("../lock.zig").Lock;
+const readiness = @import("readiness.zig");
 const Doorbell = @import("doorbell.zig").Doorbell;
+const Escape = @import("escape.zig").Escape;
+const OutputRing = @import("output_ring.zig").OutputRing;
 const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Source = loop_module.Source;
@@ -20,6 +23,11 @@ pub const ChardevOptions = struct {
     output_fd: i32 = -1,
     /// A listening socket that takes one client after the other; -1: none.
     listen_fd: i32 = -1,
+    /// A connected socket, which this closes; -1: none yet.
+    client_fd: i32 = -1,
+    /// Readable when somebody has opened or left the other end of the pseudo terminal that input
+    /// and output are; -1: they are none.
+    peer_fd: i32 = -1,
     /// Ctrl-A x ends the machine, Ctrl-A twice sends one.
     escape: bool = false,
 };
@@ -35,29 +43,40 @@ pub const Frontend = struct {
     connected: ?*const fn (context: *anyopaque) void = null,
 };
 
-const escape_key = 0x01;
+/// What is worth a line in the log.
+pub const Info = extern struct {
+    /// Clients so far, and readers of a pseudo terminal.
+    client_count: u64 = 0,
+    /// Output that could not be written; while nobody reads there is none.
+    lost_byte_count: u64 = 0,
+    last_errno: i32 = 0,
+    padding: u32 = 0,
+};
 
 pub const Chardev = struct {
     loop: *Loop,
     doorbell: *Doorbell,
     options: ChardevOptions,
     guard: Lock = .{},
-    ring: [limits.chardev_buffer_size]u8 = undefined,
-    head: usize = 0,
-    length: usize = 0,
+    ring: OutputRing = .{},
+    /// Guarded by `guard`.
+    news: Info = .{},
     was_full: bool = false,
+    /// The last words were waited for long enough.
+    has_given_up: bool = false,
     /// The peer hung up or input ended.
     input_closed: bool = false,
     input_paused: bool = false,
     /// Input is a regular file, which epoll refuses.
     always_ready: bool = false,
-    escape_seen: bool = false,
+    escape: Escape = .{},
     frontend: ?Frontend = null,
     wake_fd: i32 = -1,
     wake: Source = undefined,
     input: Source = undefined,
     output: Source = undefined,
     listener: Source = undefined,
+    peer: Source = undefined,
     /// What the loop watches: all of a socket or terminal by `input`, else each by its own source.
     input_interest: loop_module.Interest = .none,
     output_interest: loop_module.Interest = .none,
@@ -86,8 +105,18 @@ pub const Chardev = struct {
             };
             try self.loop.add(&self.listener, .readable, failure);
         }
-        self.has_reader = self.outputFd() >= 0;
+        self.client_fd = self.options.client_fd;
+        if (self.isTerminal()) {
+            self.peer = .{ .fd = self.options.peer_fd, .context = self, .handler = onPeer };
+            try self.loop.add(&self.peer, .readable, failure);
+        }
+        self.input_closed = self.isTerminal() and readiness.isHungUp(self.options.input_fd);
+        self.has_reader = self.outputFd() >= 0 and !self.input_closed;
         self.openInput();
+    }
+
+    fn isTerminal(self: *const Chardev) bool {
+        return self.options.peer_fd >= 0;
     }
 
     pub fn stop(self: *Chardev) void {
@@ -99,6 +128,7 @@ pub const Chardev = struct {
         if (self.options.listen_fd >= 0 and !self.listener_resting) {
             self.loop.removeFromHandler(&self.listener);
         }
+        if (self.isTerminal()) self.loop.removeFromHandler(&self.peer);
         self.watch(&self.input, &self.input_interest, .none);
         self.watch(&self.output, &self.output_interest, .none);
         system.close(self.wake_fd);
@@ -126,7 +156,7 @@ pub const Chardev = struct {
     pub fn hasRoom(self: *Chardev) bool {
         self.guard.lock();
         defer self.guard.unlock();
-        return !self.has_reader or self.length < self.ring.len;
+        return !self.has_reader or !self.ring.isFull();
     }
 
     /// Queues output of the guest; with no room the oldest byte goes.
@@ -141,7 +171,7 @@ pub const Chardev = struct {
     pub fn sendSome(self: *Chardev, data: []const u8) usize {
         self.guard.lock();
         defer self.guard.unlock();
-        const room = if (self.has_reader) self.ring.len - self.length else data.len;
+        const room = if (self.has_reader) self.ring.room() else data.len;
         const count = @min(data.len, room);
         if (count != 0) self.put(data[0..count]);
         if (count < data.len) self.was_full = true;
@@ -150,16 +180,16 @@ pub const Chardev = struct {
 
     /// Guard held.
     fn put(self: *Chardev, data: []const u8) void {
-        const size = self.ring.len;
-        if (self.length == 0) system.eventfdSignal(self.wake_fd);
-        const kept = data[data.len -| size..];
-        if (kept.len > size - self.length) self.drop(kept.len - (size - self.length));
-        const at = (self.head + self.length) % size;
-        const first = @min(kept.len, size - at);
-        @memcpy(self.ring[at..][0..first], kept[0..first]);
-        @memcpy(self.ring[0 .. kept.len - first], kept[first..]);
-        self.length += kept.len;
-        if (self.length == size) self.was_full = true;
+        if (self.ring.length == 0) system.eventfdSignal(self.wake_fd);
+        self.ring.put(data);
+        if (self.ring.isFull()) self.was_full = true;
+    }
+
+    /// What has happened so far.
+    pub fn info(self: *Chardev) Info {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return self.news;
     }
 
     /// Whether somebody is on the other side, as far as can be told.
@@ -167,11 +197,6 @@ pub const Chardev = struct {
         self.guard.lock();
         defer self.guard.unlock();
         return self.has_reader;
-    }
-
-    fn drop(self: *Chardev, count: usize) void {
-        self.head = (self.head + count) % self.ring.len;
-        self.length -= count;
     }
 
     /// The guest has room for input again.
@@ -188,6 +213,7 @@ pub const Chardev = struct {
         self.flush();
         self.watchListener();
         if (self.held_length > 0) self.offerHeld();
+        if (self.isTerminal() and self.input_closed) self.checkPeer();
         if (self.always_ready) self.readAlwaysReady();
     }
 
@@ -199,11 +225,11 @@ pub const Chardev = struct {
     /// Writes what the reader takes; the rest waits for EPOLLOUT, or for the next client.
     fn flush(self: *Chardev) void {
         const fd = self.outputFd();
-        if (fd < 0) return;
+        if (fd < 0 or (self.isTerminal() and self.input_closed)) return;
         self.guard.lock();
         const answer = self.writeOut(fd);
         if (answer == .gone) self.has_reader = false;
-        const drained = self.was_full and (self.length < self.ring.len or !self.has_reader);
+        const drained = self.was_full and (!self.ring.isFull() or !self.has_reader);
         if (drained) self.was_full = false;
         self.guard.unlock();
         self.output_blocked = answer == .blocked;
@@ -224,23 +250,29 @@ pub const Chardev = struct {
 
     const Written = enum { all, blocked, gone };
 
+    /// Guard held.
     fn writeOut(self: *Chardev, fd: i32) Written {
-        while (self.length > 0) {
-            const end = @min(self.ring.len, self.head + @min(self.length, chunk_size_max));
-            const chunk = self.ring[self.head..end];
-            if (!isWritable(fd)) return .blocked;
-            const answer = system.result(writeQuietly(fd, chunk));
+        while (self.ring.length > 0) {
+            const chunk = self.ring.oldest(readiness.chunk_size_max);
+            if (!readiness.isWritable(fd)) return .blocked;
+            const answer = readiness.writeQuietly(fd, chunk);
             if (answer.errno == system.EINTR) continue;
             if (answer.errno == system.EAGAIN) return .blocked;
             // A client that has left: the next one gets it.
             if (!answer.ok() and fd == self.client_fd) return .gone;
-            self.drop(if (answer.ok()) answer.value else chunk.len);
+            if (!answer.ok()) self.noteLost(chunk.len, answer.errno);
+            self.ring.drop(if (answer.ok()) answer.value else chunk.len);
         }
         return .all;
     }
 
-    /// A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
-    const chunk_size_max = 4096;
+    /// JavaScript is told of the first failure alone: a guest could make many.
+    fn noteLost(self: *Chardev, count: usize, errno: i32) void {
+        const is_first = self.news.lost_byte_count == 0;
+        self.news.lost_byte_count += count;
+        self.news.last_errno = errno;
+        if (is_first) self.doorbell.ring(.chardev);
+    }
 
     /// Watches for what is wanted now. A descriptor with no interest is not watched at all: its
     /// hang-up would be reported again and again.
@@ -280,6 +312,7 @@ pub const Chardev = struct {
 
     fn onClient(context: *anyopaque, ready: loop_module.Readiness) void {
         const self: *Chardev = @ptrCast(@alignCast(context));
+        if (ready.hung_up and self.isTerminal()) return self.checkPeer();
         if (ready.writable) self.flush();
         if (ready.readable or ready.hung_up) self.readInput();
     }
@@ -292,13 +325,40 @@ pub const Chardev = struct {
         self.finishWithLeftClient();
         if (self.client_fd >= 0) return system.close(answer.fd());
         self.client_fd = answer.fd();
+        self.takeReader();
+    }
+
+    /// Somebody has come to the other side. JavaScript waits for the first one alone.
+    fn takeReader(self: *Chardev) void {
         self.input_closed = false;
         self.guard.lock();
         self.has_reader = true;
+        self.news.client_count += 1;
+        const is_first = self.news.client_count == 1;
         self.guard.unlock();
+        if (is_first) self.doorbell.ring(.chardev);
         self.openInput();
         self.flush();
         self.tellConnected();
+    }
+
+    fn onPeer(context: *anyopaque, _: loop_module.Readiness) void {
+        const self: *Chardev = @ptrCast(@alignCast(context));
+        readiness.drain(self.options.peer_fd);
+        self.checkPeer();
+    }
+
+    /// Looks whether anybody has the other end of the pseudo terminal open. What somebody wrote
+    /// who has left already is taken first.
+    fn checkPeer(self: *Chardev) void {
+        for (0..limits.chardev_read_count_max) |_| {
+            if (!readiness.isHungUp(self.options.input_fd)) {
+                if (self.input_closed) self.takeReader();
+                return;
+            }
+            if (self.input_paused or !self.readOnce()) break;
+        }
+        self.closeInput();
     }
 
     /// A connection that cannot be taken now would be reported again and again.
@@ -321,7 +381,7 @@ pub const Chardev = struct {
     /// A client that has left makes room for the next one, also when the guest has not taken all of
     /// its input: what fits is kept.
     fn finishWithLeftClient(self: *Chardev) void {
-        if (self.client_fd < 0 or !hasLeft(self.client_fd)) return;
+        if (self.client_fd < 0 or !readiness.isHungUp(self.client_fd)) return;
         while (self.client_fd >= 0 and !self.input_paused) self.readInput();
         if (self.client_fd >= 0) self.closeInput();
     }
@@ -332,7 +392,7 @@ pub const Chardev = struct {
         if (fd < 0) return;
         self.input = .{ .fd = fd, .context = self, .handler = onClient };
         self.watchBoth();
-        if (self.input_interest != .none or self.input_paused) return;
+        if (self.input_interest != .none or self.input_paused or self.input_closed) return;
         // A regular file is always ready and cannot be watched: it is read from the wake-up.
         self.always_ready = true;
         system.eventfdSignal(self.wake_fd);
@@ -346,15 +406,21 @@ pub const Chardev = struct {
     }
 
     fn readInput(self: *Chardev) void {
-        if (self.input_paused) return;
-        const fd = self.inputFd();
+        if (!self.input_paused and !self.readOnce()) self.closeInput();
+    }
+
+    /// False when nothing more can come.
+    fn readOnce(self: *Chardev) bool {
         const room = self.held[self.held_length..];
-        const answer = system.result(linux.read(fd, room.ptr, room.len));
-        if (answer.errno == system.EAGAIN or answer.errno == system.EINTR) return;
-        if (!answer.ok() or answer.value == 0) return self.closeInput();
-        const data = self.filterEscape(room[0..answer.value]);
+        const answer = system.result(linux.read(self.inputFd(), room.ptr, room.len));
+        if (answer.errno == system.EAGAIN or answer.errno == system.EINTR) return true;
+        if (!answer.ok() or answer.value == 0) return false;
+        const read = room[0..answer.value];
+        const escapes = self.options.escape;
+        const data = if (escapes) self.escape.filter(read, self.doorbell) else read;
         self.setHeldLength(self.held_length + data.len);
         self.offerHeld();
+        return true;
     }
 
     fn setHeldLength(self: *Chardev, length: usize) void {
@@ -383,9 +449,9 @@ pub const Chardev = struct {
     fn closeInput(self: *Chardev) void {
         self.watch(&self.input, &self.input_interest, .none);
         self.input_closed = true;
+        if (self.client_fd < 0 and !self.isTerminal()) return;
         self.output_blocked = false;
-        if (self.client_fd < 0) return;
-        system.close(self.client_fd);
+        if (self.client_fd >= 0) system.close(self.client_fd);
         self.client_fd = -1;
         self.watchListener();
         self.guard.lock();
@@ -398,60 +464,28 @@ pub const Chardev = struct {
         if (left) self.tellConnected();
     }
 
-    /// Takes Ctrl-A x and Ctrl-A Ctrl-A out of console input.
-    fn filterEscape(self: *Chardev, data: []u8) []u8 {
-        if (!self.options.escape) return data;
-        var kept: usize = 0;
-        for (data) |byte| {
-            if (self.escape_seen) {
-                self.escape_seen = false;
-                if (byte == 'x') self.doorbell.ring(.console_quit);
-                if (byte != escape_key) continue;
-            } else if (byte == escape_key) {
-                self.escape_seen = true;
-                continue;
-            }
-            data[kept] = byte;
-            kept += 1;
-        }
-        return data[0..kept];
-    }
-
     /// Last words of the guest reach a reader that is there, within a bound.
     fn flushForExit(self: *Chardev) void {
         const fd = self.outputFd();
-        if (fd < 0) return;
+        if (fd < 0 or !self.has_reader or self.has_given_up) return;
         self.guard.lock();
         defer self.guard.unlock();
         for (0..exit_flush_try_count) |_| {
             if (self.writeOut(fd) != .blocked) return;
-            var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
-            _ = linux.poll(@ptrCast(&poll), 1, exit_flush_wait_ms);
+            readiness.awaitWritable(fd, exit_flush_wait_ms);
         }
+        self.has_given_up = true;
+    }
+
+    /// Writes what there is, as `stop` does: afterwards `info` has the whole account.
+    pub fn finish(self: *Chardev) void {
+        self.loop.guard.lock();
+        defer self.loop.guard.unlock();
+        self.flushForExit();
     }
 
     const exit_flush_try_count = 20;
     const exit_flush_wait_ms = 50;
 };
 
-/// Descriptors of the user, such as standard output, are shared and stay in blocking mode.
-fn isWritable(fd: i32) bool {
-    var poll: linux.pollfd = .{ .fd = fd, .events = linux.POLL.OUT, .revents = 0 };
-    return linux.poll(@ptrCast(&poll), 1, 0) == 1;
-}
-
-fn hasLeft(fd: i32) bool {
-    var poll: linux.pollfd = .{ .fd = fd, .events = 0, .revents = 0 };
-    return linux.poll(@ptrCast(&poll), 1, 0) == 1;
-}
-
-/// A socket whose peer is gone must not raise SIGPIPE; other files take a plain write.
-fn writeQuietly(fd: i32, data: []const u8) usize {
-    const flags = linux.MSG.NOSIGNAL | linux.MSG.DONTWAIT;
-    const sent = linux.sendto(fd, data.ptr, data.len, flags, null, 0);
-    if (system.result(sent).errno != not_a_socket) return sent;
-    return linux.write(fd, data.ptr, data.len);
-}
-
-const not_a_socket = 88;
 const connection_aborted = 103;

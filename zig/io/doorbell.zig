@@ -22,6 +22,8 @@ pub const News = enum(u32) {
     channel = 5,
     /// Trace events wait for the log.
     trace = 6,
+    /// A character device's first client has come, or writing its output has failed.
+    chardev = 7,
 };
 
 pub const Doorbell = struct {

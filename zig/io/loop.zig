@@ -10,6 +10,7 @@ const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
 const trace = @import("../trace/trace.zig");
 const Lock = @import("../lock.zig").Lock;
+const fatal_signals = @import("terminal_rescue.zig").fatal;
 const Thread = @import("../thread.zig").Thread;
 
 pub const Readiness = struct { readable: bool, writable: bool, hung_up: bool };
@@ -193,10 +194,12 @@ pub const Loop = struct {
 };
 
 /// The core's threads take no signal but those aimed at them: the runtime has its own for them.
-/// SIGSYS stays open, so that its handler can name a forbidden system call.
+/// SIGSYS stays open, so that its handler can name a forbidden system call, and so do defects,
+/// whose handler gives the user the terminal back.
 fn blockSignals() void {
     var mask: linux.sigset_t = @splat(std.math.maxInt(usize));
     linux.sigdelset(&mask, .SYS);
+    for (fatal_signals) |signal| linux.sigdelset(&mask, signal);
     _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);
 }
 

@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
+const rescue = @import("terminal_rescue.zig");
 
 pub const Terminal = struct {
     fd: i32 = -1,
@@ -34,10 +35,12 @@ pub const Terminal = struct {
         if (!set.ok()) return failure.set(.terminal_set, set.errno, @as(u32, @bitCast(fd)));
         self.saved = saved;
         self.fd = fd;
+        try rescue.arm(fd, saved, failure);
     }
 
     pub fn restore(self: *Terminal) void {
         if (self.fd < 0) return;
+        rescue.disarm();
         _ = linux.tcsetattr(self.fd, .NOW, &self.saved);
         self.fd = -1;
     }

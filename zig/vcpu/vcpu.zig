@@ -11,6 +11,7 @@ const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
 const trace = @import("../trace/trace.zig");
+const fatal_signals = @import("../io/terminal_rescue.zig").fatal;
 const Thread = @import("../thread.zig").Thread;
 const exit = @import("exit.zig");
 const Park = @import("park.zig").Park;
@@ -230,6 +231,7 @@ fn allowOnlyKick() void {
     var mask: linux.sigset_t = @splat(std.math.maxInt(usize));
     linux.sigdelset(&mask, @fromBackingInt(kick_signal));
     linux.sigdelset(&mask, .SYS);
+    for (fatal_signals) |signal| linux.sigdelset(&mask, signal);
     _ = linux.sigprocmask(linux.SIG.SETMASK, &mask, null);
 }
 

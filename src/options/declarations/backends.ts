@@ -8,10 +8,10 @@ import {
   flag,
   id,
   integer,
+  ipAddress,
   path,
   size,
   socketPath,
-  text,
 } from "../schema.ts";
 
 const MiB = 1024 ** 2;
@@ -109,10 +109,10 @@ export const netdevVariants = {
 
 const socketKeys = {
   path: { type: socketPath, help: "unix socket" },
-  host: { type: text("IP"), help: "tcp address", supported: false },
-  port: { type: integer(1, 65535), help: "tcp port", supported: false },
+  host: { type: ipAddress, help: "tcp address; without it all of this host" },
+  port: { type: integer(1, 65535), help: "tcp port" },
   server: { type: flag, help: "listen instead of connecting" },
-  nowait: { type: flag, help: "start without waiting for a client" },
+  nowait: { type: flag, help: "start the guest before a client has come" },
 } as const satisfies Keys;
 
 const chardevId = { type: id, help: "name for chardev=", required: true } as const;
@@ -121,7 +121,7 @@ const outputFile = { type: path, help: "the file", required: true } as const;
 export const chardevVariants = {
   stdio: { help: "this terminal", keys: { id: chardevId } },
   pty: { help: "a new pseudo terminal", keys: { id: chardevId } },
-  socket: { help: "a unix socket", keys: { id: chardevId, ...socketKeys } },
+  socket: { help: "a unix or tcp socket", keys: { id: chardevId, ...socketKeys } },
   file: { help: "a file, output only", keys: { id: chardevId, path: outputFile } },
   "redirect-to-log": {
     help: "lines of the log",
@@ -137,7 +137,7 @@ export const serialVariants = {
   },
   stdio: { help: "this terminal", keys: {} },
   pty: { help: "a new pseudo terminal", keys: {} },
-  socket: { help: "a unix socket", keys: socketKeys },
+  socket: { help: "a unix or tcp socket", keys: socketKeys },
   file: { help: "a file, output only", keys: { path: outputFile } },
 } as const satisfies Variants;
 

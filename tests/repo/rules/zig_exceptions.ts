@@ -30,6 +30,7 @@ export const FLAGS: Exceptions = { "zig/static/cxx/tree.zig": RUNTIME };
 export const GLOBALS: Exceptions = {
   "zig/abi_gen.zig": "a generator, which is no part of the core",
   "zig/host/jail_forward.zig": "a signal handler has no argument, and the launcher is one process",
+  "zig/io/terminal_rescue.zig": "a signal handler has no argument, and there is one terminal",
   "zig/seccomp_violation.zig": "a signal handler has no argument, and filters are for the process",
   "zig/trace/trace.zig": "switches are looked at everywhere, and the log is the process's",
   "zig/static/": "state of the process that the C library or the C++ runtime would keep",
@@ -47,6 +48,7 @@ export const C_CALLS: Exceptions = {
   "zig/host/jail_abi.zig": "the launcher's part of zig/abi/",
   "zig/host/jail_enter.zig": OWN_CALLS,
   "zig/host/jail_forward.zig": "a signal handler",
+  "zig/io/terminal_rescue.zig": "a signal handler",
   "zig/seccomp_violation.zig": "a signal handler",
   "zig/thread.zig": ENTRY,
   "zig/vcpu/vcpu.zig": "a signal handler",
