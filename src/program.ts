@@ -103,7 +103,10 @@ async function runAssembly(assembly: Assembly, surroundings: Surroundings): Prom
       confineProcess(assembly.core, log.fd, filterPrograms(scope));
       log.onTurn((fd) => assembly.core.setViolationLog(fd));
     }
-    if (!startPaused) await machine.start();
+    if (!startPaused) {
+      await machine.untilClients();
+      machine.start();
+    }
     assembly.resources.keep();
     reportReady(config.process);
     const ending = await machine.ended;

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 1682853802029997;
+export const ABI_HASH = 410211006198436;
 
 export const CONSTANTS = {
   noLine: 4294967295,

@@ -105,12 +105,16 @@ export class Machine implements MachineControl {
     return trace;
   }
 
-  /**
-   * Starts the guest for the first time, without an event, when the clients are there that it
-   * waits for. One of QMP that starts, ends or saves the machine was quicker.
-   */
-  async start(): Promise<void> {
+  /** Resolves when the clients are there that the guest's start waits for, or it has ended. */
+  async untilClients(): Promise<void> {
     await Promise.race([this.#chardevs.untilComplete(), this.ended]);
+  }
+
+  /**
+   * Starts the guest for the first time, without an event. A client of QMP that starts, ends or
+   * saves it was quicker.
+   */
+  start(): void {
     if (this.#state !== "paused" || this.#hasStarted) return;
     if (this.#saving?.isActive) this.#resumesAfterSave = true;
     if (this.#saving?.isActive || this.migration().status === "completed") return;

@@ -1,5 +1,5 @@
-// Where a socket is: a path, or an address and a port of tcp. Addresses become bytes here, so that a
-// wrong one is found before anything is made.
+// Where a socket is: a path, or an address and a port of tcp. Addresses become bytes here, so that
+// a wrong one is found before anything is made.
 
 import { UserError } from "../errors.ts";
 

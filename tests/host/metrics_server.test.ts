@@ -1,7 +1,7 @@
 // The Prometheus endpoint: what it answers to whom, and that no client costs more than its share.
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { exposition } from "../../src/host/exposition.ts";
 import { type MetricsServer, serveMetrics } from "../../src/host/metrics_server.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -104,17 +104,6 @@ describe("the socket", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     server.close();
     expect(existsSync(path)).toBe(false);
-  });
-
-  test("is refused where a file or another server is", async () => {
-    const file = folder.file("file");
-    writeFileSync(file, "");
-    expect(serveMetrics(file, () => "")).rejects.toThrow(
-      `The metrics socket '${file}' exists and is no socket; choose another path.`,
-    );
-    expect(serveMetrics(path, () => "")).rejects.toThrow(
-      `The metrics socket '${path}' is in use by another process; choose another.`,
-    );
   });
 });
 

@@ -40,8 +40,9 @@ describe.skipIf(!hasKvm)("a socket with server and without nowait", () => {
     });
     const monitor = await machine.connect();
     expect(await monitor.ask("query-status")).toMatchObject({ return: { running: false } });
+    const place = `the socket '${folder.file("console.sock")}'`;
     expect(readFileSync(folder.file("log"), "latin1")).toEndWith(
-      `chardev 'c': the guest starts when a client connects to the socket '${folder.file("console.sock")}'\n`,
+      `chardev 'c': the guest starts when a client connects to ${place}\n`,
     );
     expect(machine.printed).toBe("");
     const client = await SocketClient.connect(folder.file("console.sock"));
@@ -79,10 +80,9 @@ describe.skipIf(!hasKvm)("chardevs", () => {
     const port = freePort();
     const monitor = ["-mon", "chardev=m,mode=control"];
     const chardev = `socket,id=m,host=127.0.0.1,port=${port},server,nowait`;
-    await using _machine = new PayloadProgram(greeting, ["-chardev", chardev, ...monitor]);
-    const client = await untilFound("the monitor", () =>
-      Client.connect({ hostname: "127.0.0.1", port }).catch(() => undefined),
-    );
+    await using machine = new PayloadProgram(greeting, ["-chardev", chardev, ...monitor]);
+    await until("the guest's start", () => machine.printed === "!");
+    const client = await Client.connect({ hostname: "127.0.0.1", port });
     expect(await client.next()).toHaveProperty("QMP");
     expect(await client.ask("query-status")).toMatchObject({ return: { running: true } });
   });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { refusalOf, words } from "./run.ts";
 
 const files = [
+  "bad_chardev_input.txt",
   "bad_input.txt",
   "bad_memory_input.txt",
   "bad_network_input.txt",

@@ -27,9 +27,10 @@ test.each(ENDS)("a process that ends %s leaves the terminal as it was", async (_
   await child.stdout.getReader().read();
   expect(await terminal.mode()).toContain(" -icanon ");
   child.kill(signal);
-  await untilFound("the mode from before", async () =>
-    (await terminal.mode()) === before ? true : undefined,
-  );
+  await untilFound("the mode from before", async () => {
+    const mode = await terminal.mode();
+    return mode === before || undefined;
+  });
   child.kill("SIGKILL");
   await child.exited;
 });

@@ -37,12 +37,8 @@ pub fn watchPty(number: u32, failure: *errors.Failure) errors.HostError!i32 {
     const fd = created.fd();
     errdefer system.close(fd);
     var buffer: [32]u8 = undefined;
-    const path = std.fmt.bufPrintSentinel(
-        &buffer,
-        "/dev/pts/{d}",
-        .{number},
-        0,
-    ) catch unreachable;
+    // The longest number has ten digits, so that the path has room.
+    const path = std.fmt.bufPrintSentinel(&buffer, "/dev/pts/{d}", .{number}, 0) catch unreachable;
     const events = linux.IN.OPEN | linux.IN.CLOSE_WRITE | linux.IN.CLOSE_NOWRITE;
     const added = system.result(linux.inotify_add_watch(fd, path, events));
     if (!added.ok()) return failure.set(.terminal_watch, added.errno, number);
