@@ -1,5 +1,6 @@
 // bun run bench: ratios against Debian's QEMU microvm, in one run: a tiny payload from exec to
-// exit, a Debian kernel from exec to init, and memory that is not the guest's.
+// exit, a Debian kernel from exec to init, memory that is not the guest's; and templates against
+// an empty start and dd.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,15 +11,16 @@ import { measureMemory } from "./bench/memory.ts";
 import { writePayloads } from "./bench/payload.ts";
 import { measurePhases } from "./bench/phases.ts";
 import { measureStart } from "./bench/start.ts";
+import { measureTemplates } from "./bench/template.ts";
 import { cachePath } from "./lib/paths.ts";
 
-const usage = `usage: bun run bench [--only start|memory|boot]... [--runs N] [--boots N]
+const usage = `usage: bun run bench [--only start|memory|template|boot]... [--runs N] [--boots N]
                      [--peer 'PATH ARGUMENT...']...
   --peer   one more program to compare with; {flat} and {elf} in its arguments become the
            payload's files or an ELF with a PVH note
   --runs   turns of the tiny payload (21)    --boots  turns of the Debian kernel (3)`;
 
-const parts = ["start", "memory", "boot"] as const;
+const parts = ["start", "memory", "template", "boot"] as const;
 
 function readCount(name: string, text: string): number {
   const count = Number(text);
@@ -56,6 +58,12 @@ async function main(): Promise<void> {
   if (wants("memory")) {
     console.log("\n== memory of an idle machine");
     console.log(await measureMemory(contenders, payloads.idle));
+  }
+  if (wants("template")) {
+    const count = readCount("runs", values.runs);
+    console.log(`\n== templates: ${count} turns`);
+    const folder = join(cachePath("bench"), "templates");
+    console.log(await measureTemplates(payloads.ending, folder, count));
   }
   if (wants("boot")) {
     const count = readCount("boots", values.boots);

@@ -6,7 +6,7 @@ import type { Contender } from "./contender.ts";
 import { median, ratio, table } from "./figures.ts";
 import type { Payload } from "./payload.ts";
 
-interface Run {
+export interface Run {
   readonly wallMs: number;
   readonly cpuMs: number;
 }
@@ -30,7 +30,8 @@ export async function measureStart(
   return report(runs);
 }
 
-async function runOnce(command: [string, ...string[]]): Promise<Run> {
+/** Runs a program to its end, which must be a good one. */
+export async function runOnce(command: [string, ...string[]]): Promise<Run> {
   const startedAt = performance.now();
   const child = Bun.spawn(command, {
     stdio: ["ignore", "ignore", "pipe"],

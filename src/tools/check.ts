@@ -13,11 +13,14 @@ interface NeededFile {
   readonly access: "read" | "read and write";
 }
 
-function filesOf({ boot, drives }: Config): NeededFile[] {
-  const images = [
-    { what: "kernel", path: boot.kernelPath },
-    { what: "initrd", path: boot.initrdPath },
-  ];
+function filesOf({ boot, drives, incoming }: Config): NeededFile[] {
+  const images =
+    incoming === undefined
+      ? [
+          { what: "kernel", path: boot.kernelPath },
+          { what: "initrd", path: boot.initrdPath },
+        ]
+      : [{ what: "template", path: `${incoming.path}/state` }];
   return [
     ...images.flatMap(({ what, path }) =>
       path === undefined ? [] : [{ what, path, access: "read" as const }],

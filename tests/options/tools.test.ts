@@ -44,6 +44,12 @@ test("check refuses what a start would refuse, with the same sentence", async ()
   );
 });
 
+test("check looks for a template instead of a kernel", () => {
+  expect(() => checkCommandLine(words("-kernel /nowhere -incoming file:/nowhere/t"))).toThrow(
+    "The file '/nowhere/t/state' of the template does not exist; check the path.",
+  );
+});
+
 test("check names the drive whose file is missing", () => {
   const line = "-machine microvm,accel=test -drive file=/nowhere/disk,id=root,direct=off";
   expect(() => checkCommandLine(words(line))).toThrow(

@@ -26,17 +26,18 @@ pub const api = struct {
     }
 };
 
-/// A command line that names a kernel and no other accelerator will need a VM.
+/// A command line that names a kernel or a template and no other accelerator will need a VM.
 pub fn startIfUseful(arguments: []const [*:0]const u8) void {
-    var has_kernel = false;
+    var runs_guest = false;
     for (arguments) |argument| {
         const text = std.mem.span(argument);
-        if (std.mem.eql(u8, text, "-kernel")) has_kernel = true;
+        if (std.mem.eql(u8, text, "-kernel")) runs_guest = true;
+        if (std.mem.eql(u8, text, "-incoming")) runs_guest = true;
         const is_test = std.mem.eql(u8, text, "test");
         if (is_test or std.mem.indexOf(u8, text, "accel=test") != null) return;
         if (std.mem.eql(u8, text, "--")) return;
     }
-    if (!has_kernel) return;
+    if (!runs_guest) return;
     thread = std.Thread.spawn(.{ .stack_size = stack_size }, prepare, .{}) catch null;
 }
 
