@@ -134,9 +134,9 @@ export class Machine implements MachineControl {
     this.#balloon?.close();
     this.#doorbell?.close();
     this.descriptors.closeAll();
-    this.#saving?.close();
     this.#chardevs.finish();
     this.#assembly.resources.close();
+    this.#saving?.close();
     this.#trace?.close();
   }
 

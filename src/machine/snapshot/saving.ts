@@ -133,7 +133,7 @@ export class Saving {
     unpauseDevices(this.#options.machine.core);
   }
 
-  /** For a machine that ends; its threads may still write, but nobody will look. */
+  /** For a machine that has ended, and the threads that write its memory with it. */
   close(): void {
     if (this.isActive) this.#draft.abandon();
   }
