@@ -11,6 +11,8 @@ import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
 
 const PASSES = 20;
+/** All memory is read, by a core that is built for debugging. */
+const SAVE_TIMEOUT_MS = 30_000;
 const roundCount = process.env.STRATOVIRT_SOAK === undefined ? 5 : 200;
 const cloneCount = 20;
 /** So many programs start at the same time. */
@@ -41,7 +43,7 @@ async function save(client: Client): Promise<void> {
   expect(await client.ask("migrate", { arguments: args })).toEqual({ return: {} });
   expect(await client.next()).toMatchObject({ event: "STOP" });
   // To ask all the time would meet the limit of requests a second.
-  await until("the save's end", () => isNew(ino));
+  await until("the save's end", () => isNew(ino), SAVE_TIMEOUT_MS);
   const { return: state } = await client.ask("query-migrate");
   expect(state).toMatchObject({ status: "completed" });
 }

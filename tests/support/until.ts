@@ -5,8 +5,12 @@ const TIMEOUT_MS = 4_000;
 const EAGER_MS = 5;
 
 /** Resolves when `condition` holds; throws an error that names `what` after four seconds. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  await untilFound(what, async () => condition() || undefined);
+export async function until(
+  what: string,
+  condition: () => boolean,
+  timeoutMs = TIMEOUT_MS,
+): Promise<void> {
+  await untilFound(what, async () => condition() || undefined, timeoutMs);
 }
 
 /** The first value that `find` gives which is not undefined, with the same bound or another. */
