@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 410211006198436;
+export const ABI_HASH = 2228372986552462;
 
 export const CONSTANTS = {
   noLine: 4294967295,

@@ -2,7 +2,7 @@
 // by -trace and by QMP while it runs.
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hasKvm } from "../support/kvm.ts";
 import { PayloadProgram } from "../support/payload_program.ts";
 import { Program } from "../support/program.ts";
@@ -62,6 +62,41 @@ describe.skipIf(!hasKvm)("-trace events=FILE", () => {
       stdout: "",
       stderr: "stratovirt: The file '/missing' (-trace) cannot be read (ENOENT); check the path.\n",
     });
+  });
+});
+
+const UNSHARE = ["unshare", "--mount"] as const;
+const MOUNT = 'mount -t tracefs tracefs "$1"';
+/** Becomes root of the kernel's trace at $1, runs the rest, and prints what the trace has. */
+const RUN_AND_PRINT = `${MOUNT} && trace="$1/trace" && shift && "$@" && tail -n 500 "$trace"`;
+
+function canTrace(): boolean {
+  const command = [...UNSHARE, "sh", "-c", MOUNT, "sh", "/mnt"];
+  const { success } = Bun.spawnSync(command, { stderr: "ignore" });
+  if (!success) console.log("skipped: the kernel's trace (tracefs cannot be mounted here)");
+  return success;
+}
+
+describe.skipIf(!hasKvm || !canTrace())("-trace backend=ftrace", () => {
+  test("puts events into the kernel's trace, from the threads where they happen", async () => {
+    await using machine = new PayloadProgram(
+      payload(print("A"), POWER_OFF),
+      ["-trace", "type=all,backend=ftrace"],
+      {
+        program: (folder) => {
+          mkdirSync(folder.file("tracefs"));
+          const launcher = ["sh", "-c", RUN_AND_PRINT, "sh", folder.file("tracefs")];
+          return { launcher: [...UNSHARE, ...launcher] };
+        },
+      },
+    );
+    const { code, stdout, stderr } = await machine.program.end;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/ tracing_mark_write: \[serial_write\] addr=0x0 value=0x41\n/);
+    expect(stdout).toMatch(/ tracing_mark_write: \[vcpu_park\] index=0 reason=1\n/);
+    expect(stdout).toMatch(/ tracing_mark_write: \[vm_state\] state=running\n/);
+    const threads = [...stdout.matchAll(/-(\d+) .*tracing_mark_write: \[(vcpu_park|vm_state)\]/g)];
+    expect(new Set(threads.map(([, thread]) => thread)).size).toBe(2);
   });
 });
 

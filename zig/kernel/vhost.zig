@@ -4,6 +4,7 @@
 const std = @import("std");
 const errors = @import("../errors.zig");
 const system = @import("system.zig");
+const trace = @import("../trace/trace.zig");
 
 const get_features = 0x8008_af00;
 const set_features = 0x4008_af00;
@@ -53,6 +54,8 @@ pub fn open(fd: i32, failure: *errors.Failure) errors.HostError!u64 {
     if (!answer.ok()) return failure.set(.vhost_features, answer.errno, @intCast(fd));
     const owned = system.ioctl(fd, set_owner, 0);
     if (!owned.ok()) return failure.set(.vhost_owner, owned.errno, @intCast(fd));
+    trace.emit(.vhost_get_features, .{ .fd = fd, .features = features });
+    trace.emit(.vhost_set_owner, .{ .fd = fd });
     return features;
 }
 
@@ -63,15 +66,18 @@ pub fn setGuest(fd: i32, guest_cid: u64, failure: *errors.Failure) errors.HostEr
 }
 
 pub fn setFeatures(fd: i32, features: u64) i32 {
+    trace.emit(.vhost_set_features, .{ .fd = fd, .features = features });
     return system.ioctl(fd, set_features, @intFromPtr(&features)).errno;
 }
 
 /// `table` is a Table.
 pub fn setMemory(fd: i32, table: anytype) i32 {
+    trace.emit(.vhost_set_mem_table, .{ .fd = fd, .count = table.count });
     return system.ioctl(fd, set_memory_table, @intFromPtr(table)).errno;
 }
 
 pub fn setAddresses(fd: i32, addresses: *const Addresses) i32 {
+    trace.emit(.vhost_set_vring_addr, .{ .fd = fd, .queue_idx = addresses.ring });
     return system.ioctl(fd, set_ring_addresses, @intFromPtr(addresses)).errno;
 }
 
@@ -88,13 +94,46 @@ pub const Setting = enum(u32) {
 
 pub fn set(fd: i32, ring: u32, setting: Setting, value: i64) i32 {
     const state: Value = .{ .ring = ring, .value = @truncate(@as(u64, @bitCast(value))) };
+    traceSetting(fd, ring, setting, value);
     return system.ioctl(fd, @backingInt(setting), @intFromPtr(&state)).errno;
+}
+
+fn traceSetting(fd: i32, ring: u32, setting: Setting, value: i64) void {
+    switch (setting) {
+        .size => trace.emit(.vhost_set_vring_num, .{
+            .fd = fd,
+            .queue_idx = ring,
+            .num = value,
+        }),
+        .base => trace.emit(.vhost_set_vring_base, .{
+            .fd = fd,
+            .queue_idx = ring,
+            .num = value,
+        }),
+        .kick_fd => trace.emit(.vhost_set_vring_kick, .{
+            .fd = fd,
+            .queue_idx = ring,
+            .event_fd = value,
+        }),
+        .call_fd => trace.emit(.vhost_set_vring_call, .{
+            .fd = fd,
+            .queue_idx = ring,
+            .event_fd = value,
+        }),
+        .tap_fd => trace.emit(.vhost_net_set_backend, .{
+            .fd = fd,
+            .queue_idx = ring,
+            .tap_fd = value,
+        }),
+        .error_fd => {},
+    }
 }
 
 /// Where a ring that does not run has stopped; null when the kernel does not tell.
 pub fn base(fd: i32, ring: u32) ?u16 {
     var state: Value = .{ .ring = ring, .value = 0 };
     if (!system.ioctl(fd, get_ring_base, @intFromPtr(&state)).ok()) return null;
+    trace.emit(.vhost_get_vring_base, .{ .fd = fd, .queue_idx = ring, .num = state.value });
     return @truncate(state.value);
 }
 

@@ -277,6 +277,53 @@ const modules = .{
             .device = .device,
             .port = .decimal,
         }),
+        .vhost_set_owner = event("a vhost device belongs to this process", .{ .fd = .decimal }),
+        .vhost_get_features = event("what a vhost device can do", .{
+            .fd = .decimal,
+            .features = .hex,
+        }),
+        .vhost_set_features = event("what a vhost device is to do", .{
+            .fd = .decimal,
+            .features = .hex,
+        }),
+        .vhost_set_mem_table = event("a vhost device got guest memory", .{
+            .fd = .decimal,
+            .count = .decimal,
+        }),
+        .vhost_set_vring_addr = event("where a vhost device's ring is", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+        }),
+        .vhost_set_vring_num = event("how many entries it has", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .num = .decimal,
+        }),
+        .vhost_set_vring_base = event("where it begins", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .num = .decimal,
+        }),
+        .vhost_get_vring_base = event("where it has stopped", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .num = .decimal,
+        }),
+        .vhost_set_vring_kick = event("what notifies a vhost device", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .event_fd = .decimal,
+        }),
+        .vhost_set_vring_call = event("what a vhost device interrupts by", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .event_fd = .decimal,
+        }),
+        .vhost_net_set_backend = event("a vhost-net ring got a tap, or lost it", .{
+            .fd = .decimal,
+            .queue_idx = .decimal,
+            .tap_fd = .decimal,
+        }),
         .virtio_balloon_target = event("a balloon was asked for a size", .{
             .device = .device,
             .pages = .decimal,
