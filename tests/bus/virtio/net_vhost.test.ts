@@ -3,6 +3,13 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { openVhostNet } from "../../../src/backends/vhost.ts";
+import { StatePart } from "../../../src/core/abi.gen.ts";
+import {
+  pauseDevices,
+  restoreState,
+  saveState,
+  unpauseDevices,
+} from "../../../src/core/snapshot.ts";
 import { BusMachine } from "../../support/bus_machine.ts";
 import { MmioTransport } from "../../support/mmio_transport.ts";
 import {
@@ -121,16 +128,38 @@ withVhost("frames that the kernel moves", () => {
       driver.offerBuffers(2, BUFFER_SIZE);
       wire.send(frameTo(OWN_MAC, 100, round));
       expect((await driver.receive()).frame[20]).toBe(20 + round);
-      machine.core.call("devices_pause");
+      pauseDevices(machine.core);
       const before = driver.queue(RECEIVE).usedIndex();
       wire.send(frameTo(OWN_MAC, 100, round + 100));
       driver.offer(SEND, driver.sending(withHeader(frameTo(OTHER_MAC, 100, round))));
       expect(driver.queue(RECEIVE).usedIndex()).toBe(before);
-      machine.core.call("devices_unpause");
+      unpauseDevices(machine.core);
       expect((await driver.receive()).frame[20]).toBe(20 + round + 100);
       expect((await wire.receive())[20]).toBe(20 + round);
     }
     expect(driver.needsReset).toBe(false);
+  });
+
+  test("go on in another machine where they stopped", async () => {
+    const features = NET_FEATURE.mergeable | FEATURE.eventIndex;
+    using saved = new VhostNetBench({ features });
+    saved.driver.offerBuffers(3, BUFFER_SIZE);
+    saved.wire.send(frameTo(OWN_MAC, 100, 1));
+    await saved.driver.receive();
+    using bench = new VhostNetBench({ features });
+    bench.driver.takeOver(saved.driver);
+    const [from, to] = [saved.machine.core, bench.machine.core];
+    pauseDevices(from);
+    const state = saveState(from, StatePart.device, saved.driver.transport.device);
+    restoreState(to, StatePart.device, bench.driver.transport.device, state);
+    unpauseDevices(to);
+    for (const round of [2, 3]) {
+      bench.wire.send(frameTo(OWN_MAC, 100, round));
+      await bench.driver.takeUsed(RECEIVE, 1);
+      await bench.driver.run(SEND, bench.driver.sending(withHeader(frameTo(OTHER_MAC))));
+      expect(await bench.wire.receive()).toEqual(frameTo(OTHER_MAC));
+    }
+    expect(bench.driver.queue(RECEIVE).usedIndex()).toBe(3);
   });
 
   test("touch no buffer after a reset in the middle of traffic", async () => {

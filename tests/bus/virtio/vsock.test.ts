@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { openVhostVsock } from "../../../src/backends/vhost.ts";
+import { pauseDevices, unpauseDevices } from "../../../src/core/snapshot.ts";
 import { BusMachine } from "../../support/bus_machine.ts";
 import { MmioTransport } from "../../support/mmio_transport.ts";
 import { until } from "../../support/until.ts";
@@ -72,9 +73,9 @@ withVhost("a guest with a vsock", () => {
     const ends = { guestPort: 99, hostPort };
     await bench.send({ ...ends, operation: OPERATION.response, data: NO_DATA });
     for (let round = 0; round < 8; round += 1) {
-      machine.core.call("devices_pause");
+      pauseDevices(machine.core);
       socket.send(text(`round ${round}`));
-      machine.core.call("devices_unpause");
+      unpauseDevices(machine.core);
       expect((await bench.receive(OPERATION.data)).data).toEqual(text(`round ${round}`));
       await bench.send({ ...ends, operation: OPERATION.data, data: Uint8Array.of(round) });
       expect(await socket.receive(1)).toEqual(Uint8Array.of(round));
