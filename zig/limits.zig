@@ -99,6 +99,8 @@ pub const vhost_user_answer_ns = 5 * 1_000_000_000;
 pub const vhost_user_start_ns = 5 * 1_000_000_000;
 /// How long a guest's reset waits until its back end has stopped.
 pub const vhost_user_stop_ns = 2 * 1_000_000_000;
+/// How often it is looked whether the back end has finished what it had begun.
+pub const vhost_user_drain_look_ns = 1_000_000;
 /// How long until a lost back end is looked for, at first and at most.
 pub const vhost_user_retry_first_ns = 20 * 1_000_000;
 pub const vhost_user_retry_most_ns = 3 * 1_000_000_000;

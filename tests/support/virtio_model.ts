@@ -12,6 +12,8 @@ export interface VirtioModel {
   readonly deviceType: number;
   readonly queueCount: number;
   readonly queueSizeMax: number;
+  /** Private unless another process has to map it. */
+  readonly memory?: "shared";
   /** A new device with its back end. */
   describe(machine: BusMachine, folder: TemporaryFolder): NewDevice;
   /** A queue from which the device takes chains by itself. */

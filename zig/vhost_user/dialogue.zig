@@ -37,6 +37,9 @@ pub const Needs = struct {
     rings_per_count: u16 = 1,
     /// Bytes of config space that the back end owns; 0: it has none.
     config_size: u32 = 0,
+    /// Whether every chain that a back end has taken is finished in time, so that a ring is at rest
+    /// when all are: some answer GET_VRING_BASE before they have finished them.
+    ends_chains: bool = false,
 };
 
 /// How far a ring is set up on the other side, in the order of the messages.
@@ -74,8 +77,16 @@ pub const Ring = struct {
     stage: Stage = .none,
     enabled_told: bool = false,
 
+    /// The back end was told to stop and goes on with chains that it had taken.
+    is_draining: bool = false,
+
     pub fn isRunning(self: *const Ring) bool {
         return self.stage == .running;
+    }
+
+    fn usedIndex(self: *const Ring) u16 {
+        const used: [*]const u16 = @ptrFromInt(self.place.used);
+        return @atomicLoad(u16, &used[1], .acquire);
     }
 };
 
@@ -328,7 +339,9 @@ pub const Dialogue = struct {
                 const got = reply.as(protocol.VringState) orelse return error.Size;
                 if (got.index != step.ring) return error.Answer;
                 const ring = &self.rings[step.ring];
-                if (ring.stage.started()) ring.base = @truncate(got.number);
+                if (!ring.stage.started()) return;
+                ring.base = @truncate(got.number);
+                ring.is_draining = self.needs.ends_chains;
             },
             .get_config => try self.takeConfig(reply),
             // A driver may ask for what its disk cannot do: what came of it, config space tells.
@@ -398,10 +411,8 @@ pub const Dialogue = struct {
     /// `inflight`, or taken once more.
     pub fn lose(self: *Dialogue) void {
         for (self.rings[0..self.needs.ring_count]) |*ring| {
-            if (ring.stage.started()) {
-                const used: [*]const u16 = @ptrFromInt(ring.place.used);
-                ring.base = @atomicLoad(u16, &used[1], .acquire);
-            }
+            if (ring.stage.started() or ring.is_draining) ring.base = ring.usedIndex();
+            ring.is_draining = false;
             ring.stage = .none;
             ring.wanted = false;
         }
@@ -429,9 +440,19 @@ pub const Dialogue = struct {
     /// Whether a ring that is not wanted is its owner's again, and `base` says where it goes on.
     pub fn isBack(self: *const Dialogue, index: u16) bool {
         const ring = &self.rings[index];
-        if (ring.wanted or ring.stage != .none) return false;
+        if (ring.wanted or ring.stage != .none or ring.is_draining) return false;
         const step = self.asked orelse return true;
         return step.ring != index or !step.request.isOfRing();
+    }
+
+    /// Looks after rings whose last chains are awaited; true while there are some.
+    pub fn drain(self: *Dialogue) bool {
+        var waits = false;
+        for (self.rings[0..self.needs.ring_count]) |*ring| {
+            if (ring.is_draining and ring.usedIndex() == ring.base) ring.is_draining = false;
+            waits = waits or ring.is_draining;
+        }
+        return waits;
     }
 
     /// All rings that are not wanted are back.

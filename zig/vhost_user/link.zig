@@ -246,6 +246,7 @@ pub const Link = struct {
             self.guard.unlock();
             self.endTry();
         }
+        if (self.dialogue.drain()) self.timer.arm(limits.vhost_user_drain_look_ns);
         if (self.dialogue.quiet()) self.stop_deadline_ns = 0;
         self.options.turned(self.options.context);
     }

@@ -13,13 +13,14 @@ import { Virtqueue } from "../../support/virtqueue.ts";
 /** One device of the model on its own machine. */
 export class Bench implements Disposable {
   readonly folder = new TemporaryFolder();
-  readonly machine = new BusMachine();
+  readonly machine: BusMachine;
   readonly model: VirtioModel;
   readonly driver: VirtioDriver;
   readonly #kind: TransportKind;
 
   constructor(model: VirtioModel, kind: TransportKind) {
     this.model = model;
+    this.machine = new BusMachine(model.memory);
     this.#kind = kind;
     this.driver = this.addDevice();
   }

@@ -51,9 +51,10 @@ pub const Params = extern struct {
                 else
                     1,
                 .config_size = blk_config_size,
+                .ends_chains = true,
             },
             .net => .{ .ring_count = @intCast(2 * self.queue_count), .rings_per_count = 2 },
-            .fs => .{ .ring_count = 2 },
+            .fs => .{ .ring_count = 2, .ends_chains = true },
         };
     }
 
