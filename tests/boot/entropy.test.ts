@@ -7,12 +7,12 @@ import { checkout } from "../../scripts/lib/paths.ts";
 import type { Move } from "./balloon_moves.ts";
 import { Guest } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
+import { outputOnHost } from "./host_command.ts";
 import { allBootsAsked } from "./seldom.ts";
 
 if (allBootsAsked) beforeAll(guestHost, prepareTimeoutMs);
 
 const MIB = 2 ** 20;
-const probeTimeoutMs = 100_000;
 
 /** Reads random bytes, uses much memory and lets go of it, and does what is typed then. */
 const script = `
@@ -46,20 +46,7 @@ async function probe(guest: Guest, targets: readonly number[]): Promise<Move[]> 
   const host = await guestHost();
   const program = join(checkout, "tests/boot/balloon_moves.ts");
   const places = [`${guest.name}.qmp`, `${guest.name}.memory`].map((name) => host.pathOf(name));
-  return JSON.parse(await output(["bun", program, ...places, ...targets.map(String)]));
-}
-
-async function output(argv: string[]): Promise<string> {
-  const host = await guestHost();
-  let text = "";
-  const add = (bytes: Uint8Array) => {
-    text += new TextDecoder().decode(bytes);
-  };
-  const stdin = new ReadableStream<Uint8Array>({ start: (source) => source.close() });
-  const streams = { stdin, onStdout: add, onStderr: add, env: {}, timeoutMs: probeTimeoutMs };
-  const { code } = await host.start(argv, streams);
-  expect({ code, text }).toEqual({ code: 0, text });
-  return text;
+  return JSON.parse(await outputOnHost(["bun", program, ...places, ...targets.map(String)]));
 }
 
 test.skipIf(!allBootsAsked)(
@@ -97,7 +84,7 @@ test.skipIf(!allBootsAsked)(
     await guest.shows(/filled/);
     const path = (await guestHost()).pathOf(`${guest.name}.memory`);
     const small = `until [ "$(du -m "$1" | cut -f1)" -lt 130 ]; do sleep 0.2; done; echo small`;
-    expect(await output(["sh", "-c", small, "sh", path])).toBe("small\n");
+    expect(await outputOnHost(["sh", "-c", small, "sh", path])).toBe("small\n");
     await guest.type("wc -c /tmp/fill");
     await guest.shows(/No such file/);
     expect((await guest.outcome()).code).toBe(0);

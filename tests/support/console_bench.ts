@@ -15,6 +15,7 @@ import { MmioTransport } from "./mmio_transport.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
 import { VirtioDriver } from "./virtio_driver.ts";
 import type { VirtioModel } from "./virtio_model.ts";
+import { FEATURE } from "./virtio_transport.ts";
 import type { UsedElement } from "./virtqueue.ts";
 
 const GSI = 13;
@@ -102,7 +103,7 @@ export class ConsoleBench implements Disposable {
   }
 
   /** From reset to DRIVER_OK, with buffers for control messages when there are any. */
-  start(features = MULTIPORT): void {
+  start(features = MULTIPORT | FEATURE.eventIndex): void {
     this.driver.start({ features, queueCount: 2 * (this.#limit + 1) });
     if ((features & MULTIPORT) !== 0n) this.offerControlBuffers(8);
   }

@@ -76,12 +76,12 @@ export class VirtioDriver {
     return queue;
   }
 
-  /** Offers one chain and notifies. */
+  /** Offers one chain and notifies if the device wants that. */
   offer(index: number, parts: readonly ChainPart[]): number {
     const queue = this.queue(index);
     const head = queue.add(parts);
-    queue.publish();
-    this.transport.notify(index);
+    const hasEventIndex = (this.#features & FEATURE.eventIndex) !== 0n;
+    if (queue.publish(hasEventIndex ? "event index" : "flag")) this.transport.notify(index);
     return head;
   }
 

@@ -52,6 +52,7 @@ export class Virtqueue {
   readonly #freeDescriptors: number[];
   readonly #chains = new Map<number, readonly number[]>();
   #availableIndex = 0;
+  #publishedIndex = 0;
   #seenUsed = 0;
 
   constructor(ram: GuestRam, size: number) {
@@ -117,9 +118,17 @@ export class Virtqueue {
     return head;
   }
 
-  /** Shows the device what was added. */
-  publish(): void {
-    this.setAvailableIndex(this.#availableIndex);
+  /**
+   * Shows the device what was added; returns whether it has to be notified, as a driver finds it
+   * out with and without the event index (2.7.10).
+   */
+  publish(wish: "flag" | "event index" = "flag"): boolean {
+    const before = this.#publishedIndex;
+    const after = this.#availableIndex;
+    this.setAvailableIndex(after);
+    this.#publishedIndex = after;
+    if (wish === "flag") return this.deviceWantsNotification();
+    return ((after - this.availableEvent() - 1) & 0xffff) < ((after - before) & 0xffff);
   }
 
   /** Finished chains since the last call, whose descriptors are free again. */

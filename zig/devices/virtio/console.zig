@@ -169,7 +169,7 @@ pub const Console = struct {
         const queue = &device.queues[config.control_transmit_queue];
         self.touch(config.control_transmit_queue);
         for (0..config.queue_size) |_| {
-            const found = port_module.take(device, queue, &self.pieces) orelse break;
+            const found = port_module.takeBuffer(device, queue, &self.pieces) orelse break;
             var message: config.Message = undefined;
             const bytes = std.mem.asBytes(&message);
             if (chain.copyFrom(found.readable, bytes) == bytes.len) self.handle(message);
@@ -229,7 +229,7 @@ pub const Console = struct {
         const index = config.control_receive_queue;
         if (!device.runnable(index)) return false;
         const queue = &device.queues[index];
-        const found = port_module.take(device, queue, &self.pieces) orelse return false;
+        const found = port_module.takeBuffer(device, queue, &self.pieces) orelse return false;
         const message: config.Message = .{ .port = port.number, .event = event, .value = value };
         var bytes: [@sizeOf(config.Message) + config.name_size_max + 1]u8 = @splat(0);
         @memcpy(bytes[0..@sizeOf(config.Message)], std.mem.asBytes(&message));

@@ -63,7 +63,7 @@ pub const Port = struct {
         const queue = &device.queues[index];
         var done: usize = 0;
         while (done < data.len and device.runnable(index)) {
-            const found = take(device, queue, pieces) orelse break;
+            const found = takeBuffer(device, queue, pieces) orelse break;
             if (found.writable_length == 0) {
                 device.fail(.request_layout);
                 break;
@@ -116,6 +116,14 @@ pub const Port = struct {
         return true;
     }
 };
+
+/// The same of a queue whose buffers wait for the device: when there is none, the guest says when
+/// there is.
+pub fn takeBuffer(device: *Device, queue: *Queue, pieces: *Pieces) ?chain.Chain {
+    if (take(device, queue, pieces)) |found| return found;
+    if (device.broken or !queue.enableNotifications()) return null;
+    return take(device, queue, pieces);
+}
 
 /// The next chain of a queue; null when there is none, also after a fault of the guest.
 pub fn take(device: *Device, queue: *Queue, pieces: *Pieces) ?chain.Chain {
