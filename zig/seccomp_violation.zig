@@ -43,7 +43,11 @@ pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
     if (!answer.ok()) return failure.set(.signal_action, answer.errno, @backingInt(linux.SIG.SYS));
 }
 
-fn onViolation(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callconv(.c) void {
+fn onViolation(
+    _: linux.SIG,
+    info: *const linux.siginfo_t,
+    context: ?*anyopaque,
+) callconv(.c) void {
     var line: Line = .{};
     const call = info.fields.sigsys;
     const number: u32 = @bitCast(call.syscall);
@@ -54,8 +58,28 @@ fn onViolation(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callc
     line.text(callName(call.native_arch, number));
     line.text(" (number ");
     line.number(number);
+    line.text(", arguments ");
+    for (firstArguments(context), 0..) |argument, index| {
+        if (index != 0) line.text(", ");
+        line.hexadecimal(argument);
+    }
     line.text("), which its filter does not allow\n");
     line.end(exit_code);
+}
+
+/// Registers of the call's first arguments (syscall(2)): those that filters look at.
+fn firstArguments(context: ?*anyopaque) [4]u64 {
+    const registers = std.debug.cpu_context.fromPosixSignalContext(context) orelse return @splat(0);
+    return switch (builtin.cpu.arch) {
+        .x86_64 => .{
+            registers.gprs.get(.rdi),
+            registers.gprs.get(.rsi),
+            registers.gprs.get(.rdx),
+            registers.gprs.get(.r10),
+        },
+        .aarch64 => registers.x[0..4].*,
+        else => unreachable,
+    };
 }
 
 /// Ends a process one of whose threads could not get its filter.
@@ -78,7 +102,7 @@ fn callName(audit_arch: u32, number: u32) []const u8 {
 }
 
 const Line = struct {
-    buffer: [224]u8 = undefined,
+    buffer: [320]u8 = undefined,
     length: usize = 0,
 
     /// As every line of the log begins: time, process, thread, level.
@@ -138,6 +162,12 @@ const Line = struct {
             rest /= 10;
         }
         self.text(digits[first..]);
+    }
+
+    fn hexadecimal(self: *Line, value: u64) void {
+        var digits: [2 + 16]u8 = undefined;
+        const written = std.fmt.bufPrint(&digits, "0x{x}", .{value}) catch return;
+        self.text(written);
     }
 
     fn threadName(self: *Line) void {
