@@ -2,7 +2,7 @@
 // full disk, a terminal that takes nothing.
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { checkout } from "../../scripts/lib/paths.ts";
 import { Client } from "../qmp/client.ts";
@@ -85,6 +85,35 @@ describe.skipIf(!hasKvm)("chardevs", () => {
     const client = await Client.connect({ hostname: "127.0.0.1", port });
     expect(await client.next()).toHaveProperty("QMP");
     expect(await client.ask("query-status")).toMatchObject({ return: { running: true } });
+  });
+
+  test("a serial port over tcp and one on a pseudo terminal serve under the filters", async () => {
+    const port = freePort();
+    const tcp = `socket,host=::1,port=${port},server,nowait`;
+    await using first = new PayloadProgram(greeting, [], { serial: tcp });
+    await first.connect();
+    for (const _ of [1, 2]) {
+      const client = await SocketClient.connect({ hostname: "::1", port });
+      client.send("anybody there?");
+      await client.close();
+    }
+    await using second = new PayloadProgram(payload(forever(print("x"))), [], { serial: "pty" });
+    const monitor = await second.connect();
+    const answer = await monitor.ask("query-chardev");
+    const [{ filename }] = answer.return as [{ filename: string }];
+    for (const _ of [1, 2]) {
+      const terminal = openSync(
+        filename.replace("pty:", ""),
+        constants.O_RDWR | constants.O_NOCTTY,
+      );
+      const buffer = new Uint8Array(64);
+      expect(readSync(terminal, buffer)).toBeGreaterThan(0);
+      closeSync(terminal);
+    }
+    for (const machine of [first, second]) {
+      machine.program.child.kill("SIGTERM");
+      expect(await machine.program.end).toMatchObject({ code: 0, stderr: "" });
+    }
   });
 
   test("output for a full disk is told of once and counted, and the guest runs on", async () => {

@@ -230,6 +230,10 @@ test.each([
     "socket,path=/s,server,nowait",
     { backend: "socket", id: "serial_chardev", path: "/s", server: true, nowait: true },
   ],
+  [
+    "socket,host=[::1],port=4444,server",
+    { backend: "socket", id: "serial_chardev", host: "[::1]", port: 4444, nowait: false },
+  ],
 ])("-serial %s makes its own chardev", (value, chardev) => {
   const config = configOf(`-kernel k -serial ${value}`);
   expect(config.serial).toEqual({ chardev: "serial_chardev" });

@@ -8,7 +8,9 @@ import type { DeviceId } from "../../src/core/core.ts";
 import type { StructValue } from "../../src/core/struct.ts";
 import type { ChardevConfig } from "../../src/options/config.ts";
 import { BusMachine } from "./bus_machine.ts";
+import { processorTimeMs } from "./process_facts.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
+import { until } from "./until.ts";
 
 const BASE = 0x3f8;
 const PORT_COUNT = 7;
@@ -162,6 +164,16 @@ export class SerialBench implements Disposable {
     let text = "";
     while (this.hasInput) text += String.fromCharCode(this.read(UART.data));
     return text;
+  }
+
+  /** Which part of 100 ms the machine's thread does not run. */
+  async idleShare(): Promise<number> {
+    await until("the thread", () => this.machine.core.threadId(0) !== 0);
+    const thread = this.machine.core.threadId(0);
+    const before = processorTimeMs(thread);
+    const end = performance.now() + 100;
+    await until("100 ms", () => performance.now() > end);
+    return 1 - (processorTimeMs(thread) - before) / 100;
   }
 
   get output(): string {

@@ -3,7 +3,6 @@
 
 import { expect, test } from "bun:test";
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from "node:fs";
-import { processorTimeMs } from "../../support/process_facts.ts";
 import { SerialBench, UART } from "../../support/serial_bench.ts";
 import { SocketClient } from "../../support/socket_client.ts";
 import { until } from "../../support/until.ts";
@@ -171,21 +170,12 @@ test("input that the guest does not take costs no processor time", async () => {
     serial.transmit(text);
     return !serial.canTransmit;
   });
-  const idle = await idleShare(serial);
+  const idle = await serial.idleShare();
   await client.close();
-  const idleAfterwards = await idleShare(serial);
+  const idleAfterwards = await serial.idleShare();
   expect(idle).toBeGreaterThan(0.8);
   expect(idleAfterwards).toBeGreaterThan(0.8);
 });
-
-/** Which part of 100 ms the machine's thread does not run. */
-async function idleShare(serial: SerialBench): Promise<number> {
-  const thread = serial.machine.core.threadId(0);
-  const before = processorTimeMs(thread);
-  const end = performance.now() + 100;
-  await until("100 ms", () => performance.now() > end);
-  return 1 - (processorTimeMs(thread) - before) / 100;
-}
 
 test("a pseudo terminal serves one reader after the other", async () => {
   using serial = new SerialBench("pty");

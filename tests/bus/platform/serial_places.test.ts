@@ -120,6 +120,43 @@ test("what somebody writes to a pseudo terminal and leaves at once reaches the g
   }
 });
 
+test("a pseudo terminal costs no processor time when its reader is idle or gone", async () => {
+  using serial = new SerialBench("pty");
+  const beforeAnybody = await serial.idleShare();
+  const reader = openTerminal(serial);
+  await until("a full port", () => {
+    serial.transmit(FLOOD);
+    return !serial.canTransmit;
+  });
+  const whileIdle = await serial.idleShare();
+  closeSync(reader);
+  await until("room", () => serial.canTransmit);
+  const afterwards = await serial.idleShare();
+  expect(Math.min(beforeAnybody, whileIdle, afterwards)).toBeGreaterThan(0.8);
+});
+
+test("input for a guest that takes none waits also when its writer has gone", async () => {
+  using serial = new SerialBench("pty");
+  const writer = openTerminal(serial);
+  const written = writeSync(writer, FLOOD.slice(0, 4000));
+  await until("input", () => serial.hasInput);
+  closeSync(writer);
+  expect(await serial.idleShare()).toBeGreaterThan(0.8);
+  await receive(serial, FLOOD.slice(0, written));
+});
+
+test("1,000 visits to a pseudo terminal leave nothing behind", async () => {
+  using serial = new SerialBench("pty");
+  const before = processFacts();
+  for (let round = 1; round <= 1000; round += 1) {
+    const visitor = openTerminal(serial);
+    writeSync(visitor, "x");
+    closeSync(visitor);
+    await receive(serial, "x");
+  }
+  expect(processFacts().descriptorCount).toBe(before.descriptorCount);
+}, 60_000);
+
 test("a device without room loses output, says so and keeps the port going", async () => {
   using serial = new SerialBench({ path: "/dev/full" });
   const sent = serial.transmit(FLOOD);
