@@ -81,12 +81,20 @@ function openWithoutBlocking(fd: number, mode: number): OwnDescriptor {
   }
 }
 
+/** A pipe or a terminal with this path must not stop the machine. */
+const OUTPUT_FLAGS =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_TRUNC |
+  constants.O_NONBLOCK |
+  constants.O_NOCTTY;
+
 function openFile(core: Core, id: string, path: string): Chardev {
   const made = existsSync(path) ? {} : { newPath: path };
   const fd = openForUser(path, {
     what: "The output file",
     option: `chardev '${id}'`,
-    flags: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
+    flags: OUTPUT_FLAGS,
   });
   const attached = attach(core, id, `the file '${path}'`, { outputFd: fd });
   return { ...attached, ...made, close: () => closeSync(fd) };

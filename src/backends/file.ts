@@ -40,7 +40,7 @@ function reasonOf(error: unknown): string {
     case "ELOOP":
       return "is a chain of links that leads nowhere; name the file itself.";
     case "ENXIO":
-      return "is a device that does not exist on this host; name another one.";
+      return "is a device that this host does not have or a pipe that nobody reads; name another.";
     default:
       return `cannot be opened (${code}).`;
   }

@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
+import { runCommand } from "../../../scripts/lib/command.ts";
 import { processFacts } from "../../support/process_facts.ts";
 import { SerialBench } from "../../support/serial_bench.ts";
 import { SocketClient } from "../../support/socket_client.ts";
@@ -163,6 +164,29 @@ test("a device without room loses output, says so and keeps the port going", asy
   await until("the last byte's loss", () => serial.news.lostByteCount === sent.length);
   expect(serial.news.lastErrno).toBe(ENOSPC);
   expect(serial.canTransmit).toBe(true);
+});
+
+test("a pipe that nobody reads is refused, and one whose reader is slow loses nothing", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("pipe");
+  await runCommand(["mkfifo", path]);
+  expect(() => new SerialBench({ path })).toThrow(
+    `The output file '${path}' (chardev 'c') is a device that this host does not have or a ` +
+      "pipe that nobody reads; name another.",
+  );
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  using serial = new SerialBench({ path });
+  let sent = "";
+  await until("a full port", () => {
+    sent += serial.transmit(FLOOD);
+    return !serial.canTransmit;
+  });
+  let seen = "";
+  await until("all that was sent", () => {
+    seen += readAvailable(reader);
+    return seen === sent;
+  });
+  closeSync(reader);
 });
 
 test("1,000 clients leave nothing behind", async () => {
