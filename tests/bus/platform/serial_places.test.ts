@@ -166,7 +166,7 @@ test("a device without room loses output, says so and keeps the port going", asy
   expect(serial.canTransmit).toBe(true);
 });
 
-test("a pipe that nobody reads is refused, and one whose reader is slow loses nothing", async () => {
+test("a pipe that nobody reads is refused; a slow reader of one loses nothing", async () => {
   using folder = new TemporaryFolder();
   const path = folder.file("pipe");
   await runCommand(["mkfifo", path]);
