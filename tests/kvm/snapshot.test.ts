@@ -8,7 +8,7 @@ import { hasKvm } from "../support/kvm.ts";
 import { KvmMachine, MEMORY_SIZE } from "../support/kvm_machine.ts";
 import { machineOf, restoreStates, takeSnapshot } from "../support/kvm_snapshot.ts";
 import { until } from "../support/until.ts";
-import { forever, payload, writePort, x86 } from "../support/x86.ts";
+import { forever, payload, print, writePort, x86 } from "../support/x86.ts";
 import { handleInterrupt } from "../support/x86_interrupts.ts";
 
 const COUNTER = 0x20_0000;
@@ -91,6 +91,56 @@ describe.skipIf(!hasKvm)("a restored machine", () => {
     restoreStates(restored, snapshot);
     restored.core.resumeVcpus();
     await counted(restored, machine.read64(COUNTER));
+  });
+
+  test("has the interrupt of a deadline that came while nobody ran it", async () => {
+    const vector = 16;
+    const local = (register: number, value: number) => [
+      ...x86.movEdi(0xfee0_0000 + register),
+      ...x86.movEax(value),
+      ...x86.storeEax,
+    ];
+    const deadline = [
+      ...x86.readTscAndAdd(2_000_000),
+      ...x86.movEcx(0x6e0),
+      ...x86.writeMsrFromRax,
+    ];
+    using machine = new KvmMachine();
+    machine.run(
+      payload(
+        handleInterrupt(machine, vector, [...COUNT, ...deadline, ...local(0xb0, 0)]),
+        [...local(0xf0, 0x1ff), ...local(0x320, 0x4_0020 + vector)],
+        deadline,
+        x86.enableInterrupts,
+        forever(x86.halt),
+      ),
+    );
+    await counted(machine, 2n);
+    const snapshot = await takeSnapshot(machine);
+    using restored = machineOf(snapshot);
+    restoreStates(restored, snapshot);
+    restored.core.resumeVcpus();
+    await counted(restored, machine.read64(COUNTER));
+  });
+
+  test("has the interrupts of input that comes to it", async () => {
+    const receive = [...x86.movDx(0x3f8), ...x86.inByte];
+    using machine = new KvmMachine();
+    machine.run(
+      payload(
+        handleInterrupt(machine, 4, [...COUNT, ...receive]),
+        writePort(0x3f9, 1),
+        x86.enableInterrupts,
+        print("ready"),
+        forever(x86.halt),
+      ),
+    );
+    await machine.untilPrinted("ready");
+    const snapshot = await takeSnapshot(machine);
+    using restored = machineOf(snapshot, { input: "x" });
+    restoreStates(restored, snapshot);
+    restored.core.resumeVcpus();
+    await until("the interrupt", () => restored.read64(COUNTER) === 1n);
   });
 
   test("costs the disk what the guest has written, and no memory is touched for it", async () => {

@@ -2,7 +2,7 @@
 // file, power registers, a disk if asked for.
 
 import "./core_library.ts";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { longModeEntry } from "../../src/boot/x86_entry.ts";
 import { ModelKind, ParkReason, Space } from "../../src/core/abi.gen.ts";
 import { Core, type DeviceId, type Window } from "../../src/core/core.ts";
@@ -22,6 +22,8 @@ export interface KvmMachineOptions {
   readonly hasPit?: boolean;
   /** A file that the memory shows until it is written; -1: none. */
   readonly memoryFd?: number;
+  /** What the serial port receives. */
+  readonly input?: string;
 }
 
 export class KvmMachine implements DeviceHost, Disposable {
@@ -45,13 +47,22 @@ export class KvmMachine implements DeviceHost, Disposable {
     this.ram = new GuestRam(this.core, { start: 32 * MIB, end: MEMORY_SIZE });
     this.core.createInterruptChips();
     if (options.hasPit ?? false) this.core.createPit();
-    this.serial = this.#addPlatform();
+    this.serial = this.#addPlatform(this.#openInput(options.input));
   }
 
-  #addPlatform(): DeviceId {
+  #openInput(input: string | undefined): number {
+    if (input === undefined) return -1;
+    const path = this.folder.file("serial.in");
+    writeFileSync(path, input);
+    const fd = openSync(path, "r");
+    this.onClose(() => closeSync(fd));
+    return fd;
+  }
+
+  #addPlatform(inputFd: number): DeviceId {
     const { core } = this;
-    const absent = { inputFd: -1, listenFd: -1, escape: 0 };
-    const chardev = core.createChardev({ ...absent, outputFd: this.#outputFd });
+    const outputFd = this.#outputFd;
+    const chardev = core.createChardev({ inputFd, outputFd, listenFd: -1, escape: 0 });
     const serial = core.createDevice({ model: ModelKind.serial, gsi: SERIAL_IRQ, chardev });
     this.addWindow(serial, Space.pio, 0x3f8, 7);
     this.addWindow(core.createDevice({ model: ModelKind.i8042 }), Space.pio, 0x60, 5);

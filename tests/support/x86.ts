@@ -19,6 +19,13 @@ export const x86 = {
   movEsi: (value: number): Code => [0xbe, ...doubleWord(value)],
   /** mov edi, value */
   movEdi: (value: number): Code => [0xbf, ...doubleWord(value)],
+  /** rdtsc; shl rdx, 32; or rax, rdx; add rax, value */
+  readTscAndAdd: (value: number): Code => [
+    ...[0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0],
+    ...[0x48, 0x05, ...doubleWord(value)],
+  ],
+  /** mov rdx, rax; shr rdx, 32; wrmsr: rax to the register ecx. */
+  writeMsrFromRax: [0x48, 0x89, 0xc2, 0x48, 0xc1, 0xea, 0x20, 0x0f, 0x30] as Code,
   /** out dx, al */
   outByte: [0xee] as Code,
   /** in al, dx */
