@@ -62,6 +62,7 @@ const IOCTLS: Readonly<Record<string, number>> = {
   KVM_GET_XCRS: command(READ, KVM, 0xa6, 392),
   KVM_SET_XCRS: command(WRITE, KVM, 0xa7, 392),
   KVM_GET_XSAVE2: command(READ, KVM, 0xcf, 4096),
+  KVM_KVMCLOCK_CTRL: command(0, KVM, 0xad, 0),
   KVM_GET_ONE_REG: command(WRITE, KVM, 0xab, 16),
   KVM_SET_ONE_REG: command(WRITE, KVM, 0xac, 16),
   KVM_ARM_VCPU_INIT: command(WRITE, KVM, 0xae, 32),

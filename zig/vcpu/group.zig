@@ -19,6 +19,8 @@ pub const Group = struct {
     count: usize = 0,
     /// The first vCPU's descriptor when it was made before this group; -1: it was not.
     early_fd: i32 = -1,
+    /// Since they were last asked to run.
+    has_paused: bool = false,
     /// Filter of vCPU threads, also of those made later.
     filter: ?*const seccomp.Program = null,
 
@@ -93,6 +95,8 @@ pub const Group = struct {
     }
 
     pub fn resumeAll(self: *Group) void {
+        if (self.has_paused) for (self.all()) |vcpu| vcpu.tellOfPause();
+        self.has_paused = false;
         for (self.all()) |vcpu| vcpu.ask(.run);
     }
 
@@ -100,6 +104,7 @@ pub const Group = struct {
     /// does not come to rest all of them go on.
     pub fn pauseAll(self: *Group, failure: *errors.Failure) errors.CoreError!void {
         errdefer self.resumeAll();
+        self.has_paused = true;
         for (self.all()) |vcpu| vcpu.ask(.pause);
         for (self.all()) |vcpu| vcpu.kick();
         const deadline_ns = system.monotonicNs() + limits.pause_wait_ns;

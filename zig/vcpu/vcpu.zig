@@ -7,6 +7,7 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const limits = @import("../limits.zig");
 const kvm = @import("../kernel/kvm.zig");
+const kvm_state = @import("../kernel/kvm_state.zig");
 const system = @import("../kernel/system.zig");
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
@@ -79,6 +80,11 @@ pub const Vcpu = struct {
         // Its id is not used anew before the thread is joined. tkill, as the runtime does it: one
         // system call less to allow than with tgkill.
         _ = linux.syscall2(.tkill, thread_id, kick_signal);
+    }
+
+    /// The guest's watchdogs learn that it stood still. It fails where no guest asked for a clock.
+    pub fn tellOfPause(self: *const Vcpu) void {
+        _ = system.ioctl(self.fd, kvm_state.kvmclock_control, 0);
     }
 
     /// True when the thread does not run guest code and will not until asked.
