@@ -54,7 +54,8 @@ function singleValue(values: Values, name: string): string | undefined {
 }
 
 function buildMachine(values: Values): MachineConfig {
-  const hasQmp = values("qmp").length > 0 || values("mon").length > 0;
+  // What comes from a template had QMP, for nothing else makes one.
+  const hasQmp = ["qmp", "mon", "incoming"].some((name) => values(name).length > 0);
   const machine = parseKeys("-machine", machineKeys, values("machine")[0] ?? "microvm");
   const separate = singleValue(values, "accel");
   if (separate !== undefined && machine.accel !== undefined && separate !== machine.accel) {

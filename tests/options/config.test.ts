@@ -119,6 +119,7 @@ test("slots are replaceable on a machine with QMP, or when asked for", () => {
   const qmp = "-qmp unix:/tmp/q,server,nowait";
   const isReplaceable = (line: string) => configOf(`-kernel k ${line}`).machine.replaceable;
   expect(isReplaceable(qmp)).toBe(true);
+  expect(isReplaceable("-incoming file:/t")).toBe(true);
   expect(isReplaceable("-machine microvm,replaceable=on")).toBe(true);
   expect(isReplaceable(`-machine microvm,replaceable=off ${qmp}`)).toBe(false);
 });

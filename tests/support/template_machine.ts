@@ -13,6 +13,8 @@ import { untilFound } from "./until.ts";
 const DEFAULTS = [
   ["-machine", "microvm,accel=test"],
   ["-m", "128M"],
+  // Nobody serves it here: a machine that is saved has it.
+  ["-qmp", "unix:/nowhere/qmp,server,nowait"],
 ] as const;
 
 function configOf(line: string): Config {

@@ -29,7 +29,7 @@ export const machineKeys = {
   },
   replaceable: {
     type: choice("auto", "on", "off"),
-    help: "empty slots for disks and networks that QMP fills; auto: on a machine with QMP",
+    help: "empty slots for disks and networks that QMP fills; auto: with QMP or -incoming",
     default: "auto",
   },
   "gic-version": { type: integer(3, 3), help: "aarch64 interrupt controller", supported: false },

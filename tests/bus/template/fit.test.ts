@@ -53,9 +53,9 @@ const DIFFERENCES: [string, string, string][] = [
     `${has} no timer (PIT); use -machine pit=off.`,
   ],
   [
-    "empty slots",
-    `-machine microvm,accel=test,replaceable=on ${all.join(" ")}`,
-    `${has} no empty slots; use -machine replaceable=off.`,
+    "no empty slots",
+    `-machine microvm,accel=test,replaceable=off ${all.join(" ")}`,
+    `${has} empty slots; use -machine replaceable=on.`,
   ],
   [
     "no serial port",
