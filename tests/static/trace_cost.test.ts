@@ -8,8 +8,8 @@ import { checkout } from "../../scripts/lib/paths.ts";
 import { zigCommand } from "../../scripts/lib/zig.ts";
 import { TRACE_EVENTS } from "../../src/core/trace_events.gen.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { BUILD_TIMEOUT_MS } from "./probe.ts";
 
-const BUILD_TIMEOUT_MS = 300_000;
 /** The compiler puts instructions of the neighbourhood between the load and its branch. */
 const WINDOW = 24;
 /** A load of an event's switch. */
