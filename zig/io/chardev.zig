@@ -103,12 +103,13 @@ pub const Chardev = struct {
         self.client_fd = -1;
     }
 
-    /// After this returns the former port is not called any more.
+    /// After this returns the former port is not called any more. Input that nobody was there for
+    /// has waited.
     pub fn setFrontend(self: *Chardev, frontend: ?Frontend) void {
         self.loop.guard.lock();
         defer self.loop.guard.unlock();
         self.frontend = frontend;
-        if (self.always_ready) system.eventfdSignal(self.wake_fd);
+        if (self.always_ready or self.held_length > 0) system.eventfdSignal(self.wake_fd);
     }
 
     fn inputFd(self: *const Chardev) i32 {
@@ -402,7 +403,7 @@ pub const Chardev = struct {
         const taken = if (self.frontend) |frontend|
             frontend.receive(frontend.context, self.held[0..length])
         else
-            length;
+            0;
         const rest = length - taken;
         std.mem.copyForwards(u8, self.held[0..rest], self.held[taken..length]);
         self.setHeldLength(rest);

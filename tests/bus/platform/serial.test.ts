@@ -2,7 +2,12 @@
 // output through a file.
 
 import { expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { ModelKind } from "../../../src/core/abi.gen.ts";
+import { BusMachine } from "../../support/bus_machine.ts";
 import { SerialBench, UART } from "../../support/serial_bench.ts";
+import { TemporaryFolder } from "../../support/temporary_folder.ts";
 import { until } from "../../support/until.ts";
 
 const RECEIVE = 1;
@@ -120,4 +125,23 @@ test("accesses of more than one byte reach the first register alone", () => {
   serial.machine.core.busWrite(1, 0x3f8, 4, 0x6867_6665n);
   serial.machine.core.destroy();
   expect(serial.output).toBe("e");
+});
+
+test("input that came before the port was there has waited for it", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("fifo");
+  execFileSync("mkfifo", [path]);
+  for (let round = 0; round < 50; round += 1) {
+    using machine = new BusMachine();
+    const inputFd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    machine.onClose(() => closeSync(inputFd));
+    writeSync(inputFd, "x");
+    const { core } = machine;
+    const chardev = core.createChardev({ inputFd, outputFd: -1, listenFd: -1, escape: 0 });
+    await new Promise(setImmediate);
+    const device = core.createDevice({ model: ModelKind.serial, gsi: 4, chardev });
+    machine.addPorts(device, 0x3f8, 7);
+    await until("the input", () => (machine.readPort(0x3f8 + UART.lineStatus) & 1) === 1);
+    expect(machine.readPort(0x3f8)).toBe("x".charCodeAt(0));
+  }
 });
