@@ -67,8 +67,13 @@ describe.skipIf(!hasKvm)("-trace events=FILE", () => {
 
 const UNSHARE = ["unshare", "--mount"] as const;
 const MOUNT = 'mount -t tracefs tracefs "$1"';
-/** Becomes root of the kernel's trace at $1, runs the rest, and prints what the trace has. */
-const RUN_AND_PRINT = `${MOUNT} && trace="$1/trace" && shift && "$@" && tail -n 500 "$trace"`;
+/** Mounts the kernel's trace at $1, runs the rest, and prints what came into it meanwhile. */
+const RUN_AND_PRINT = [
+  `${MOUNT} && mount=$1 && shift`,
+  'echo "begin $mount" >"$mount/trace_marker"',
+  '"$@" || exit',
+  `awk -v begin="begin $mount" 'index($0, begin) { seen = 1 } seen' "$mount/trace"`,
+].join("\n");
 
 function canTrace(): boolean {
   const command = [...UNSHARE, "sh", "-c", MOUNT, "sh", "/mnt"];
