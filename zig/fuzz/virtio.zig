@@ -14,7 +14,7 @@ const Trial = trial_module.Trial;
 
 /// A fuzzer of the device that `Target` knows, which has `kind`, `open` and `close` for the back
 /// end, `params`; `disturb`, the host's part; `request`; and `proof`, a request for `proof_queue`
-/// that must be answered after it all (null: none must).
+/// that must be answered after it all (null: none must), once the host has done what `calm` says.
 pub fn Fuzzer(comptime Target: type) type {
     return struct {
         pub fn run(trial: *Trial) anyerror!void {
@@ -36,6 +36,7 @@ pub fn Fuzzer(comptime Target: type) type {
             driver.device().unpause();
             driver.start(0, 64);
             target.disturb(&driver, random);
+            if (@hasDecl(Target, "calm")) target.calm(&driver);
             if (target.proof()) |request| {
                 try driver.prove(Target.proof_queue, &request, random);
             }

@@ -52,6 +52,20 @@ test("a client talks with the guest", async () => {
   await client.close();
 });
 
+test("what a client and the guest say wakes the event loop never", async () => {
+  using serial = new SerialBench("socket");
+  const client = await connect(serial);
+  serial.transmit(text.slice(0, 16));
+  await client.untilReceived(text.slice(0, 16));
+  // That the client has come may have been told.
+  const { ringCount } = serial.machine.core.takeNews();
+  serial.transmit(text.slice(16, BUFFER_SIZE));
+  await client.untilReceived(text.slice(0, BUFFER_SIZE));
+  client.send(text.slice(0, BUFFER_SIZE));
+  await receive(serial, text.slice(0, BUFFER_SIZE));
+  expect(serial.machine.core.takeNews()).toEqual({ bits: 0, ringCount });
+});
+
 test("of what is sent while nobody is there, the newest that fits waits", async () => {
   using serial = new SerialBench("socket");
   const sent = serial.transmit(text.slice(0, 3 * BUFFER_SIZE));

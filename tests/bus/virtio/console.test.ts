@@ -185,6 +185,27 @@ test("a buffer that is too small for a message asks for a reset", async () => {
   await until("the device's complaint", () => bench.driver.needsReset);
 });
 
+test("hundreds of messages each way wake the event loop never", async () => {
+  using bench = new ConsoleBench([CONSOLE, GENERIC]);
+  bench.start();
+  await bench.openPort(1, 1);
+  const client = await SocketClient.connect(bench.socketPath(1));
+  let sent = "";
+  const exchange = async (round: number): Promise<void> => {
+    sent += `sent ${round};`;
+    bench.send(1, bytesOf(`sent ${round};`));
+    await bench.driver.takeUsed(transmitQueue(1), 1);
+    await client.untilReceived(sent);
+    client.send(`answer ${round};`);
+    expect(await bench.receive(1, 64)).toBe(`answer ${round};`);
+  };
+  await exchange(0);
+  // That the client has come may have been told.
+  const { ringCount } = bench.machine.core.takeNews();
+  for (let round = 1; round < 200; round += 1) await exchange(round);
+  expect(bench.machine.core.takeNews()).toEqual({ bits: 0, ringCount });
+});
+
 test("a thousand clients come and go, and the port serves the next", async () => {
   using bench = new ConsoleBench([CONSOLE]);
   bench.start();

@@ -103,6 +103,17 @@ test("keeps a frame that came when there were too few buffers until there are mo
   expect((await driver.receive()).frame).toEqual(frames[2] ?? new Uint8Array(0));
 });
 
+test("receives a long frame after a run of short ones, and short ones after it", async () => {
+  using bench = new NetBench({ features: NET_FEATURE.mergeable });
+  const { driver, wire } = bench;
+  driver.offerBuffers(60, BUFFER_SIZE);
+  const sizes = [...Array.from({ length: 30 }, () => 60), 9000, 7000, 60, 1514];
+  for (const [index, size] of sizes.entries()) {
+    wire.send(withHeader(frameTo(OWN_MAC, size, index)));
+    expect((await driver.receive()).frame).toEqual(frameTo(OWN_MAC, size, index));
+  }
+});
+
 test("gives up a frame for which a whole ring has no room", async () => {
   using bench = new NetBench({ features: NET_FEATURE.mergeable, queueSize: 4 });
   const { driver, wire } = bench;

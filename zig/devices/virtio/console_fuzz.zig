@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const config = @import("console_config.zig");
 const fuzz = @import("../../fuzz/driver.zig");
+const system = @import("../../kernel/system.zig");
 
 pub const Target = struct {
     port_limit: u32,
@@ -46,6 +47,14 @@ pub const Target = struct {
             for (0..random.uintLessThan(usize, 64)) |_| {
                 _ = linux.read(peer, &bytes, bytes.len);
             }
+        }
+    }
+
+    /// A port whose peer does not read keeps its guest waiting, and may.
+    pub fn calm(_: *Target, driver: *fuzz.Driver) void {
+        var bytes: [4096]u8 = undefined;
+        for (driver.peers) |peer| {
+            while (system.result(linux.read(peer, &bytes, bytes.len)).ok()) {}
         }
     }
 

@@ -43,6 +43,7 @@ const Pair = struct {
     attached: bool = true,
     /// The next frame for the guest, which waits for more buffers.
     rest: net_receive.Rest = .{},
+    expectation: net_receive.Expectation = .{},
 
     /// Has the loop watch for what is wanted. Loop thread.
     fn watch(self: *Pair) void {
@@ -318,8 +319,9 @@ pub const Net = struct {
         const queue = &self.device.queues[queue_index];
         const gathered = &self.gathered;
         defer gathered.giveBack(self.device, queue_index);
-        const size: u64 = if (self.mergeable()) net_receive.frame_size_max else 1;
         for (0..limits.net_frame_count_max) |_| {
+            const room = @max(pair.expectation.room(), pair.rest.size);
+            const size = if (self.mergeable()) room else 1;
             if (!gathered.fill(self.device, queue_index, size)) return;
             if (gathered.room == 0 or gathered.room < pair.rest.size) {
                 if (pair.rest.size != 0 and gathered.cannotGrow(queue.state.size)) {
@@ -358,6 +360,7 @@ pub const Net = struct {
             self.hostFailed(answer.errno);
             return false;
         }
+        pair.expectation.take(answer.value);
         if (!self.isWanted(answer.value)) {
             self.counters.skipped_count += 1;
         } else if (answer.value <= gathered.room) {

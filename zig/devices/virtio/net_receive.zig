@@ -18,6 +18,25 @@ const chain_count_max = 512;
 /// (virtio 1.2, section 5.1.6.3.1).
 pub const frame_size_max = 65550 + 4 + tap.header_size;
 
+/// The same without TSO.
+const short_frame_size = 1514 + 4 + tap.header_size;
+const short_run_min = 16;
+
+/// How much room a frame will need: looking at chains for the longest costs more than a short frame
+/// itself. One that is longer than expected is kept, which costs a copy.
+pub const Expectation = struct {
+    /// Short frames in a row.
+    short_run: u8 = 0,
+
+    pub fn room(self: *const Expectation) u64 {
+        return if (self.short_run < short_run_min) frame_size_max else short_frame_size;
+    }
+
+    pub fn take(self: *Expectation, size: u64) void {
+        self.short_run = if (size > short_frame_size) 0 else self.short_run +| 1;
+    }
+};
+
 /// A frame that came when the guest had too few buffers for it: the tap cannot take it back.
 pub const Rest = struct {
     bytes: []u8 = &.{},
