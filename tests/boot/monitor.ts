@@ -56,8 +56,9 @@ export class Monitor {
   }
 
   /** Sends a command; resolves to what it returns. */
-  async ask(execute: string): Promise<unknown> {
-    await this.#writer.write(new TextEncoder().encode(`${JSON.stringify({ execute })}\n`));
+  async ask(execute: string, args: object = {}): Promise<unknown> {
+    const request = JSON.stringify({ execute, arguments: args });
+    await this.#writer.write(new TextEncoder().encode(`${request}\n`));
     const answer = await this.#next();
     if (answer.error !== undefined) throw new Error(`${execute}: ${JSON.stringify(answer.error)}`);
     return answer.return;
