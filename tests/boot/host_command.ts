@@ -1,10 +1,11 @@
-// Runs a program beside the guests, wherever that is, and returns what it prints.
+// Runs programs beside the guests, wherever that is: to their ends, or while a guest runs.
 
 import { expect } from "bun:test";
-import { guestHost } from "./host.ts";
+import { type Ended, guestHost, prepareTimeoutMs } from "./host.ts";
 
 const timeoutMs = 100_000;
 
+/** What a program prints that has to end well. */
 export async function outputOnHost(argv: string[]): Promise<string> {
   const host = await guestHost();
   let text = "";
@@ -16,4 +17,42 @@ export async function outputOnHost(argv: string[]): Promise<string> {
   const { code } = await host.start(argv, streams);
   expect({ code, text }).toEqual({ code: 0, text });
   return text;
+}
+
+/** A shell script that serves a guest. */
+export class Server {
+  /** What it has printed so far. */
+  printed = "";
+  readonly #input = new TransformStream<Uint8Array, Uint8Array>();
+  #ended: Promise<Ended> | undefined;
+
+  /** Starts it, and waits until it prints something. */
+  static async start(script: string): Promise<Server> {
+    const host = await guestHost();
+    const server = new Server();
+    const ready = Promise.withResolvers<void>();
+    const decoder = new TextDecoder();
+    server.#ended = host.start(["sh", "-c", script], {
+      stdin: server.#input.readable,
+      onStdout: (bytes) => {
+        server.printed += decoder.decode(bytes);
+        ready.resolve();
+      },
+      onStderr: () => {},
+      env: {},
+      timeoutMs: prepareTimeoutMs,
+    });
+    await ready.promise;
+    return server;
+  }
+
+  /** Gives it a line, after which it ends. */
+  async stop(): Promise<void> {
+    await this.#input.writable.getWriter().write(new TextEncoder().encode("\n"));
+    await this.ended();
+  }
+
+  async ended(): Promise<void> {
+    await this.#ended;
+  }
 }

@@ -2,7 +2,8 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Guest, type Outcome } from "./guest.ts";
-import { guestHost, prepareTimeoutMs } from "./host.ts";
+import { prepareTimeoutMs } from "./host.ts";
+import { Server } from "./host_command.ts";
 import { allBootsAsked } from "./seldom.ts";
 
 const TAP = `sv${process.pid}`;
@@ -38,24 +39,11 @@ describe.skipIf(!allBootsAsked)("a guest on a tap", () => {
   let served = "";
 
   beforeAll(async () => {
-    const host = await guestHost();
-    const nobody = new ReadableStream<Uint8Array>();
-    const text = new TextDecoder();
-    const ready = Promise.withResolvers<void>();
-    const server = host.start(["sh", "-c", serve], {
-      stdin: nobody,
-      onStdout: (bytes) => {
-        served += text.decode(bytes);
-        ready.resolve();
-      },
-      onStderr: () => {},
-      env: {},
-      timeoutMs: prepareTimeoutMs,
-    });
-    await ready.promise;
+    const server = await Server.start(serve);
     const card = ["-netdev", `tap,id=n,ifname=${TAP}`, "-device", "virtio-net-device,netdev=n"];
     outcome = await Guest.run({ script, disk: "none", more: card });
-    await server;
+    await server.ended();
+    served = server.printed;
   }, prepareTimeoutMs);
 
   test("reaches its host, and no packet is lost", () => {

@@ -12,6 +12,7 @@ import { staticProgram } from "../../scripts/lib/zig.ts";
 import { parkCount } from "./exits.ts";
 import { Guest, type Outcome } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
+import { Server } from "./host_command.ts";
 import { Monitor } from "./monitor.ts";
 import { allBootsAsked } from "./seldom.ts";
 
@@ -74,21 +75,8 @@ describe.skipIf(!allBootsAsked)("a guest of the kernel's vhost", () => {
   let served = "";
 
   beforeAll(async () => {
-    const host = await guestHost();
-    const text = new TextDecoder();
-    const ready = Promise.withResolvers<void>();
     const source = join(import.meta.dir, "vsock_pipe.zig");
-    const server = host.start(["sh", "-c", serve(await staticProgram("vsock-pipe", [source]))], {
-      stdin: new ReadableStream<Uint8Array>(),
-      onStdout: (bytes) => {
-        served += text.decode(bytes);
-        ready.resolve();
-      },
-      onStderr: () => {},
-      env: {},
-      timeoutMs: prepareTimeoutMs,
-    });
-    await ready.promise;
+    const server = await Server.start(serve(await staticProgram("vsock-pipe", [source])));
     const guest = await Guest.start({
       script,
       disk: "none",
@@ -107,7 +95,8 @@ describe.skipIf(!allBootsAsked)("a guest of the kernel's vhost", () => {
       await monitor.ask("cont");
     }
     outcome = await guest.outcome();
-    await server;
+    await server.ended();
+    served = server.printed;
   }, prepareTimeoutMs);
 
   test("has two pairs of queues, reaches its host, and no packet is lost", () => {

@@ -4,6 +4,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Guest, type Outcome } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
+import { Server } from "./host_command.ts";
 import { allBootsAsked } from "./seldom.ts";
 
 const SUM = "[0-9a-f]{32}";
@@ -51,20 +52,7 @@ describe.skipIf(!allBootsAsked)("a guest of other processes", () => {
   beforeAll(async () => {
     const host = await guestHost();
     const folder = host.pathOf(`served-${process.pid}`);
-    const text = new TextDecoder();
-    const ready = Promise.withResolvers<void>();
-    const input = new TransformStream<Uint8Array, Uint8Array>();
-    const server = host.start(["sh", "-c", serve(folder)], {
-      stdin: input.readable,
-      onStdout: (bytes) => {
-        served += text.decode(bytes);
-        ready.resolve();
-      },
-      onStderr: () => {},
-      env: {},
-      timeoutMs: prepareTimeoutMs,
-    });
-    await ready.promise;
+    const server = await Server.start(serve(folder));
     outcome = await Guest.run({
       script,
       disk: "none",
@@ -77,8 +65,8 @@ describe.skipIf(!allBootsAsked)("a guest of other processes", () => {
         ...["-device", "vhost-user-fs-device,id=folder,chardev=folder,tag=myfs"],
       ],
     });
-    await input.writable.getWriter().write(new TextEncoder().encode("\n"));
-    await server;
+    await server.stop();
+    served = server.printed;
   }, prepareTimeoutMs);
 
   const sumOf = (what: string, words: string) =>

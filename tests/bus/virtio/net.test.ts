@@ -14,9 +14,9 @@ import {
   withHeader,
 } from "../../support/net_driver.ts";
 import { Random } from "../../support/random.ts";
+import { scribbleRings } from "../../support/random_rings.ts";
 import { until, untilFound } from "../../support/until.ts";
 import { FEATURE } from "../../support/virtio_transport.ts";
-import { descriptorBytes } from "../../support/virtqueue.ts";
 
 const OTHER_MAC = "52:54:00:99:99:99";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -295,18 +295,7 @@ test.each([1, 2, 3, 4, 5, 6])("survives random rings on all its queues, seed %i"
   const random = new Random(seed);
   const scratch = machine.ram.allocate(0x1000);
   for (let round = 0; round < 40; round += 1) {
-    for (const [index, queue] of driver.queues.entries()) {
-      const descriptors = Array.from({ length: queue.size }, () => ({
-        address: scratch.address + random.below(0x1000),
-        length: random.below(0x800),
-        flags: random.below(8),
-        next: random.below(queue.size + 1),
-      }));
-      machine.ram.write(queue.addresses.descriptors, descriptorBytes(descriptors));
-      machine.ram.write(queue.addresses.available + 4, random.bytes(2 * queue.size));
-      queue.setAvailableIndex(random.below(queue.size + 2));
-      driver.transport.notify(index);
-    }
+    scribbleRings({ driver, machine, scratch }, random);
     wire.send(withHeader(frameTo(OWN_MAC, 60 + random.below(9000))));
     wire.take();
     bench.start();

@@ -23,11 +23,11 @@ import {
 } from "../../support/net_driver.ts";
 import { whyNoNetwork } from "../../support/network.ts";
 import { Random } from "../../support/random.ts";
+import { scribbleRings } from "../../support/random_rings.ts";
 import { until } from "../../support/until.ts";
 import { whyNoVhost } from "../../support/vhost.ts";
 import { VhostNetBench, vhostNetModel } from "../../support/vhost_net.ts";
 import { FEATURE } from "../../support/virtio_transport.ts";
-import { descriptorBytes } from "../../support/virtqueue.ts";
 import {
   featureCases,
   identificationCases,
@@ -205,18 +205,7 @@ withVhost("frames that the kernel moves", () => {
     const random = new Random(seed);
     const scratch = machine.ram.allocate(0x1000);
     for (let round = 0; round < 15; round += 1) {
-      for (const [index, queue] of driver.queues.entries()) {
-        const descriptors = Array.from({ length: queue.size }, () => ({
-          address: scratch.address + random.below(0x1000),
-          length: random.below(0x800),
-          flags: random.below(8),
-          next: random.below(queue.size + 1),
-        }));
-        machine.ram.write(queue.addresses.descriptors, descriptorBytes(descriptors));
-        machine.ram.write(queue.addresses.available + 4, random.bytes(2 * queue.size));
-        queue.setAvailableIndex(random.below(queue.size + 2));
-        driver.transport.notify(index);
-      }
+      scribbleRings({ driver, machine, scratch }, random);
       wire.send(frameTo(OWN_MAC, 60 + random.below(1400)));
       bench.start();
     }
