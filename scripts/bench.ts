@@ -1,12 +1,13 @@
 // bun run bench: ratios against Debian's QEMU microvm, in one run: a tiny payload from exec to
-// exit, a Debian kernel from exec to init, memory that is not the guest's; and templates against
-// an empty start and dd.
+// exit, a Debian kernel from exec to init, memory that is not the guest's; templates against an
+// empty start and dd; and I/O of a guest.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf, UserError } from "../src/errors.ts";
 import { measureBoot } from "./bench/boot.ts";
 import { leanQemu, peer, qemu, stratovirt } from "./bench/contender.ts";
+import { measureIo } from "./bench/io.ts";
 import { measureMemory } from "./bench/memory.ts";
 import { writePayloads } from "./bench/payload.ts";
 import { measurePhases } from "./bench/phases.ts";
@@ -14,13 +15,15 @@ import { measureStart } from "./bench/start.ts";
 import { measureTemplates } from "./bench/template.ts";
 import { cachePath } from "./lib/paths.ts";
 
-const usage = `usage: bun run bench [--only start|memory|template|boot]... [--runs N] [--boots N]
-                     [--peer 'PATH ARGUMENT...']...
+const usage = `usage: bun run bench [--only start|memory|template|boot|io]... [--runs N] [--boots N]
+                     [--turns N] [--subject disk|tap|vhost]... [--peer 'PATH ARGUMENT...']...
   --peer   one more program to compare with; {flat} and {elf} in its arguments become the
            payload's files or an ELF with a PVH note
-  --runs   turns of the tiny payload (21)    --boots  turns of the Debian kernel (3)`;
+  --runs   turns of the tiny payload (21)    --boots  turns of the Debian kernel (3)
+  --turns  turns of fio and iperf3 in a guest (2)`;
 
-const parts = ["start", "memory", "template", "boot"] as const;
+const parts = ["start", "memory", "template", "boot", "io"] as const;
+const subjects = ["disk", "tap", "vhost"] as const;
 
 function readCount(name: string, text: string): number {
   const count = Number(text);
@@ -34,6 +37,8 @@ async function main(): Promise<void> {
       only: { type: "string", multiple: true, default: [...parts] },
       runs: { type: "string", default: "21" },
       boots: { type: "string", default: "3" },
+      turns: { type: "string", default: "2" },
+      subject: { type: "string", multiple: true, default: [...subjects] },
       peer: { type: "string", multiple: true, default: [] },
       help: { type: "boolean", default: false },
     },
@@ -69,6 +74,12 @@ async function main(): Promise<void> {
     const count = readCount("boots", values.boots);
     console.log(`\n== exec to init of a Debian kernel: ${count} turns`);
     console.log(await measureBoot(count));
+  }
+  if (wants("io")) {
+    const count = readCount("turns", values.turns);
+    console.log(`\n== disk and network of a Debian guest: ${count} turns`);
+    const wanted = subjects.filter((subject) => values.subject.includes(subject));
+    console.log(await measureIo(wanted, count));
   }
 }
 
