@@ -40,6 +40,9 @@ async function save(launcher: readonly string[]): Promise<void> {
   await client.next();
   client.send(JSON.stringify({ execute: "migrate", arguments: { uri: `file:${template}` } }));
   await Promise.race([program.end, ended(client)]);
+  // Where nothing killed it: the end of strace alone would leave it running.
+  client.send(JSON.stringify({ execute: "quit" }));
+  await program.end;
 }
 
 async function ended(client: Client): Promise<void> {
