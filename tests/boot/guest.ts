@@ -22,6 +22,8 @@ export interface GuestOptions {
   readonly append?: string;
   /** Without a disk the guest stays in its initial RAM disk. */
   readonly disk?: "none";
+  /** The disk of a guest that ended, in place of a fresh one. */
+  readonly on?: string;
   readonly machine?: string;
   /** Further words of the program's command line; `$NAME` becomes the guest's own name. */
   readonly more?: readonly string[];
@@ -59,7 +61,8 @@ export class Guest {
     const host = await guestHost();
     guestCount += 1;
     const name = `guest-${process.pid}-${guestCount}`;
-    const disk = options.disk === "none" ? "" : await host.makeDisk(`${name}.ext4`);
+    const fresh = () => host.makeDisk(`${name}.ext4`);
+    const disk = options.disk === "none" ? "" : (options.on ?? (await fresh()));
     const guest = new Guest(name, disk);
     guest.#run(host.start, [
       ...[host.program, "-machine", options.machine ?? "microvm", "-serial", "stdio"],

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { checkout } from "../../scripts/lib/paths.ts";
+import { untilFound } from "../support/until.ts";
 import { type Ended, type GuestHost, guestHost } from "./host.ts";
 
 const timeoutMs = 110_000;
@@ -57,11 +58,29 @@ export class Monitor {
 
   /** Sends a command; resolves to what it returns. */
   async ask(execute: string, args: object = {}): Promise<unknown> {
-    const request = JSON.stringify({ execute, arguments: args });
-    await this.#writer.write(new TextEncoder().encode(`${request}\n`));
-    const answer = await this.#next();
+    const answer = await this.#exchange(execute, args);
     if (answer.error !== undefined) throw new Error(`${execute}: ${JSON.stringify(answer.error)}`);
     return answer.return;
+  }
+
+  async #exchange(execute: string, args: object): Promise<Message> {
+    const request = JSON.stringify({ execute, arguments: args });
+    await this.#writer.write(new TextEncoder().encode(`${request}\n`));
+    return this.#next();
+  }
+
+  /** Asks until the answer has these members; the server may refuse to be asked so often. */
+  async until(execute: string, members: Readonly<Record<string, unknown>>): Promise<void> {
+    const wanted = Object.entries(members);
+    await untilFound(
+      `${execute} to answer ${JSON.stringify(members)}`,
+      async () => {
+        const answer = Object(await this.#exchange(execute, {})).return;
+        const isThere = wanted.every(([name, value]) => Object(answer)[name] === value);
+        return isThere || undefined;
+      },
+      timeoutMs,
+    );
   }
 
   /** Waits until `console` stays the same over some commands; fails if it never does. */
