@@ -58,25 +58,27 @@ export class Monitor {
 
   /** Sends a command; resolves to what it returns. */
   async ask(execute: string, args: object = {}): Promise<unknown> {
-    const answer = await this.#exchange(execute, args);
+    const answer = await untilFound(`${execute} to be taken`, () => this.#exchange(execute, args));
     if (answer.error !== undefined) throw new Error(`${execute}: ${JSON.stringify(answer.error)}`);
     return answer.return;
   }
 
-  async #exchange(execute: string, args: object): Promise<Message> {
+  /** Undefined when the server will not be asked so often. */
+  async #exchange(execute: string, args: object): Promise<Message | undefined> {
     const request = JSON.stringify({ execute, arguments: args });
     await this.#writer.write(new TextEncoder().encode(`${request}\n`));
-    return this.#next();
+    const answer = await this.#next();
+    return Object(answer.error).class === "OperationThrottled" ? undefined : answer;
   }
 
-  /** Asks until the answer has these members; the server may refuse to be asked so often. */
+  /** Asks until the answer has these members. */
   async until(execute: string, members: Readonly<Record<string, unknown>>): Promise<void> {
     const wanted = Object.entries(members);
     await untilFound(
       `${execute} to answer ${JSON.stringify(members)}`,
       async () => {
-        const answer = Object(await this.#exchange(execute, {})).return;
-        const isThere = wanted.every(([name, value]) => Object(answer)[name] === value);
+        const answer = await this.#exchange(execute, {});
+        const isThere = wanted.every(([name, value]) => Object(answer?.return)[name] === value);
         return isThere || undefined;
       },
       timeoutMs,
