@@ -113,8 +113,10 @@ async function measureWrite(payload: Payload, folder: string): Promise<string> {
 /** Milliseconds from migrate to its end. */
 async function save(machine: readonly string[], template: string): Promise<number> {
   const socket = `${template}.qmp`;
+  // The same devices as the empty machine has, which is without QMP.
+  const board = "microvm,replaceable=off";
   const child = Bun.spawn(
-    [program, "-machine", "microvm", "-S", ...machine, "-qmp", `unix:${socket},server,nowait`],
+    [program, "-machine", board, "-S", ...machine, "-qmp", `unix:${socket},server,nowait`],
     { stdio: ["ignore", "ignore", "inherit"] },
   );
   try {
