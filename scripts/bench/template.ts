@@ -12,6 +12,8 @@ import { connectQmp } from "./qmp.ts";
 import { type Run, runOnce } from "./start.ts";
 
 const program = join(checkout, "dist/stratovirt");
+/** The same devices with and without QMP. */
+const board = "microvm,replaceable=off";
 const mebibyte = 2 ** 20;
 /** Guest memory that is not zero. */
 const dataMib = 256;
@@ -40,7 +42,7 @@ export async function measureTemplates(
 async function measureRestore(payload: Payload, folder: string, count: number): Promise<string> {
   const sizes = ["256M", "4G"] as const;
   for (const size of sizes) await makeTemplate(payload, folder, size);
-  const machine = (size: string) => ["-machine", "microvm", "-m", size];
+  const machine = (size: string) => ["-machine", board, "-m", size];
   const commands: readonly (readonly [string, [string, ...string[]]])[] = [
     ...sizes.map(
       (size) =>
@@ -113,8 +115,6 @@ async function measureWrite(payload: Payload, folder: string): Promise<string> {
 /** Milliseconds from migrate to its end. */
 async function save(machine: readonly string[], template: string): Promise<number> {
   const socket = `${template}.qmp`;
-  // The same devices as the empty machine has, which is without QMP.
-  const board = "microvm,replaceable=off";
   const child = Bun.spawn(
     [program, "-machine", board, "-S", ...machine, "-qmp", `unix:${socket},server,nowait`],
     { stdio: ["ignore", "ignore", "inherit"] },
