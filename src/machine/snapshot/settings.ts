@@ -15,9 +15,12 @@ import type { SavedDevice } from "./manifest.ts";
 
 type Settings = SavedDevice["settings"];
 
-/** Whether the host's kernel or another process holds the device's state, which no save reaches. */
+/**
+ * Whether the host's kernel or another process holds the device's state, which no save reaches. Of a
+ * vsock it holds connections alone, and a guest that goes on is told that they are gone.
+ */
 export function isServedElsewhere({ model, details }: NewDevice): boolean {
-  if (model === ModelKind.vhostVsock || model === ModelKind.vhostUser) return true;
+  if (model === ModelKind.vhostUser) return true;
   return model === ModelKind.virtioNet && netSettings(bytesOf(details)).vhost === true;
 }
 

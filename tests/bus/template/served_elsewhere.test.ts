@@ -25,7 +25,6 @@ const net = (flags: number): NewDevice => ({
 
 test.each([
   ["vhost-net", net(CONSTANTS.netVhost | CONSTANTS.netOffload)],
-  ["vhost-vsock", { model: ModelKind.vhostVsock }],
   ["vhost-user", { model: ModelKind.vhostUser }],
 ])("a machine with %s is not saved", async (_, device) => {
   using folder = new TemporaryFolder();
