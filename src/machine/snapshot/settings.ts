@@ -16,7 +16,7 @@ import type { SavedDevice } from "./manifest.ts";
 type Settings = SavedDevice["settings"];
 
 /**
- * Whether the host's kernel or another process holds the device's state, which no save reaches. Of a
+ * Whether the host's kernel or another process holds the device's state, which no save reaches. Of
  * vsock it holds connections alone, and a guest that goes on is told that they are gone.
  */
 export function isServedElsewhere({ model, details }: NewDevice): boolean {
