@@ -75,15 +75,8 @@ export class Guest {
   }
 
   /** Runs a guest from start to end; once more when the lab was lost under it. */
-  static async run(options: GuestOptions): Promise<Outcome> {
-    try {
-      return await (await Guest.start(options)).outcome();
-    } catch (error) {
-      if (!(error instanceof LabError)) throw error;
-      console.log(`once more, for the lab was lost: ${error.message}`);
-      forgetHost();
-      return await (await Guest.start(options)).outcome();
-    }
+  static run(options: GuestOptions): Promise<Outcome> {
+    return onceMoreIfLost(async () => (await Guest.start(options)).outcome());
   }
 
   #run(start: Awaited<ReturnType<typeof guestHost>>["start"], argv: string[]): void {
@@ -148,6 +141,18 @@ export class Guest {
 
   #tail(): string {
     return `${this.console.slice(-2000)}\n${this.log.slice(-2000)}`;
+  }
+}
+
+/** Attempts something with guests; once more when the lab was lost under it. */
+export async function onceMoreIfLost<T>(attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    console.log(`once more, for the lab was lost: ${error.message}`);
+    forgetHost();
+    return attempt();
   }
 }
 

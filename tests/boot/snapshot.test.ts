@@ -2,7 +2,7 @@
 // programs run on, its memory is the same, and its date is right.
 
 import { beforeAll, expect, test } from "bun:test";
-import { Guest } from "./guest.ts";
+import { Guest, onceMoreIfLost } from "./guest.ts";
 import { guestHost, prepareTimeoutMs } from "./host.ts";
 import { outputOnHost } from "./host_command.ts";
 import { Monitor } from "./monitor.ts";
@@ -47,7 +47,10 @@ async function hostReaches(date: number): Promise<number> {
   return Number(await outputOnHost(["sh", "-c", wait, "sh", String(date)]));
 }
 
-test("a guest goes on from its template, and does not notice but for the time", async () => {
+test("a guest goes on from its template, and does not notice but for the time", () =>
+  onceMoreIfLost(saveAndGoOn));
+
+async function saveAndGoOn(): Promise<void> {
   const host = await guestHost();
   const template = host.pathOf(`template-${process.pid}`);
   const options = { cpuCount: 2, script, more: ["-qmp", "unix:$NAME.qmp,server,nowait"] };
@@ -82,4 +85,4 @@ test("a guest goes on from its template, and does not notice but for the time", 
   const over = await Monitor.connect(`${clone.name}.qmp`);
   await over.ask("quit");
   expect((await clone.outcome()).code).toBe(0);
-});
+}
