@@ -3,8 +3,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Client } from "../qmp/client.ts";
-import { checksumPayload } from "../support/checksum_payload.ts";
-import { PayloadProgram } from "../support/payload_program.ts";
+import { checksAgain, startChecking as start } from "../support/checking_machine.ts";
+import type { PayloadProgram } from "../support/payload_program.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
 
@@ -18,15 +18,8 @@ beforeEach(() => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-const start = (...more: readonly string[]) => new PayloadProgram(checksumPayload, more);
+const checks = (machine: PayloadProgram) => checksAgain(machine, PASSES);
 const clone = () => start("-incoming", `file:${template}`);
-
-/** Waits until the guest has gone over its memory some more times, without an error. */
-async function checks(machine: PayloadProgram): Promise<void> {
-  const before = machine.printed.length;
-  await until("the guest's passes", () => machine.printed.length >= before + PASSES);
-  expect(machine.printed).toMatch(/^\.+$/);
-}
 
 async function beginSave(client: Client): Promise<void> {
   const args = { uri: `file:${template}` };

@@ -5,7 +5,7 @@ import { statSync } from "node:fs";
 import { StatePart } from "../../src/core/abi.gen.ts";
 import { restoreState, saveState, stateFault } from "../../src/core/snapshot.ts";
 import { hasKvm } from "../support/kvm.ts";
-import { KvmMachine, MEMORY_SIZE } from "../support/kvm_machine.ts";
+import { KvmMachine, type KvmMachineOptions, MEMORY_SIZE } from "../support/kvm_machine.ts";
 import { machineOf, restoreStates, takeSnapshot } from "../support/kvm_snapshot.ts";
 import { until } from "../support/until.ts";
 import { forever, payload, print, writePort, x86 } from "../support/x86.ts";
@@ -29,6 +29,22 @@ function faultOf(act: () => void): string {
 async function counted(machine: KvmMachine, from: bigint): Promise<void> {
   await until("the guest to count", () => machine.read64(COUNTER) > from + 2n);
 }
+
+/** Saves a machine, and waits until another one has counted on from there. */
+async function countsOnElsewhere(machine: KvmMachine, options?: KvmMachineOptions): Promise<void> {
+  const snapshot = await takeSnapshot(machine);
+  using restored = machineOf(snapshot, options);
+  restoreStates(restored, snapshot);
+  restored.core.resumeVcpus();
+  await counted(restored, machine.read64(COUNTER));
+}
+
+/** Instructions that write a register of the processor's interrupt controller. */
+const local = (register: number, value: number) => [
+  ...x86.movEdi(0xfee0_0000 + register),
+  ...x86.movEax(value),
+  ...x86.storeEax,
+];
 
 describe.skipIf(!hasKvm)("a restored machine", () => {
   test("counts on from where it was saved, with the same registers", async () => {
@@ -61,20 +77,11 @@ describe.skipIf(!hasKvm)("a restored machine", () => {
       ),
     );
     await counted(machine, 2n);
-    const snapshot = await takeSnapshot(machine);
-    using restored = machineOf(snapshot, options);
-    restoreStates(restored, snapshot);
-    restored.core.resumeVcpus();
-    await counted(restored, machine.read64(COUNTER));
+    await countsOnElsewhere(machine, options);
   });
 
   test("has the interrupts of its processor's own timer", async () => {
     const vector = 16;
-    const local = (register: number, value: number) => [
-      ...x86.movEdi(0xfee0_0000 + register),
-      ...x86.movEax(value),
-      ...x86.storeEax,
-    ];
     using machine = new KvmMachine();
     machine.run(
       payload(
@@ -86,20 +93,11 @@ describe.skipIf(!hasKvm)("a restored machine", () => {
       ),
     );
     await counted(machine, 2n);
-    const snapshot = await takeSnapshot(machine);
-    using restored = machineOf(snapshot);
-    restoreStates(restored, snapshot);
-    restored.core.resumeVcpus();
-    await counted(restored, machine.read64(COUNTER));
+    await countsOnElsewhere(machine);
   });
 
   test("has the interrupt of a deadline that came while nobody ran it", async () => {
     const vector = 16;
-    const local = (register: number, value: number) => [
-      ...x86.movEdi(0xfee0_0000 + register),
-      ...x86.movEax(value),
-      ...x86.storeEax,
-    ];
     const deadline = [
       ...x86.readTscAndAdd(2_000_000),
       ...x86.movEcx(0x6e0),
@@ -116,11 +114,7 @@ describe.skipIf(!hasKvm)("a restored machine", () => {
       ),
     );
     await counted(machine, 2n);
-    const snapshot = await takeSnapshot(machine);
-    using restored = machineOf(snapshot);
-    restoreStates(restored, snapshot);
-    restored.core.resumeVcpus();
-    await counted(restored, machine.read64(COUNTER));
+    await countsOnElsewhere(machine);
   });
 
   test("has the interrupts of input that comes to it", async () => {

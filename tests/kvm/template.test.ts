@@ -4,9 +4,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, statSync, truncateSync } from "node:fs";
 import type { Client } from "../qmp/client.ts";
-import { checksumPayload } from "../support/checksum_payload.ts";
+import { checksAgain, startChecking as start } from "../support/checking_machine.ts";
 import { hasKvm } from "../support/kvm.ts";
-import { PayloadProgram } from "../support/payload_program.ts";
+import type { PayloadProgram } from "../support/payload_program.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { until } from "../support/until.ts";
 
@@ -26,15 +26,8 @@ beforeEach(() => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-const start = (...more: readonly string[]) => new PayloadProgram(checksumPayload, more);
+const checks = (machine: PayloadProgram) => checksAgain(machine, PASSES);
 const clone = (...more: readonly string[]) => start("-incoming", `file:${template}`, ...more);
-
-/** Waits until the guest has gone over its memory some more times, without an error. */
-async function checks(machine: PayloadProgram): Promise<void> {
-  const before = machine.printed.length;
-  await until("the guest's passes", () => machine.printed.length >= before + PASSES);
-  expect(machine.printed).toMatch(/^\.+$/);
-}
 
 /** Saves a running machine, which is paused then. */
 async function save(client: Client): Promise<void> {

@@ -2,14 +2,9 @@
 // conformance suite.
 
 import { openChardev } from "../../src/backends/chardev.ts";
-import {
-  CONSTANTS,
-  ConsoleParamsLayout,
-  ConsolePortParamsLayout,
-  ModelKind,
-} from "../../src/core/abi.gen.ts";
+import { ModelKind } from "../../src/core/abi.gen.ts";
 import type { NewDevice } from "../../src/core/core.ts";
-import { encode, encodeArray } from "../../src/core/struct.ts";
+import { type ConsolePort, consoleDetails } from "../../src/devices/virtio/console.ts";
 import { BusMachine } from "./bus_machine.ts";
 import { MmioTransport } from "./mmio_transport.ts";
 import { TemporaryFolder } from "./temporary_folder.ts";
@@ -34,11 +29,7 @@ export const MULTIPORT = 1n << 1n;
 const HEADER_SIZE = 8;
 const CONTROL_BUFFER_SIZE = 128;
 
-export interface BenchPort {
-  readonly number: number;
-  readonly kind: "console" | "generic";
-  readonly name?: string;
-}
+type BenchPort = Pick<ConsolePort, "number" | "kind"> & { readonly name?: string };
 
 /** A control message; `text` is what follows its header. */
 export interface ControlMessage {
@@ -48,29 +39,8 @@ export interface ControlMessage {
   readonly text: string;
 }
 
-function portParams({ number, kind, name }: BenchPort, chardev: number) {
-  const bytes = new Uint8Array(CONSTANTS.consoleNameSizeMax);
-  const { written } = new TextEncoder().encodeInto(name ?? `port${number}`, bytes);
-  return {
-    chardev,
-    number,
-    console: kind === "console" ? 1 : 0,
-    nameSize: written,
-    name: bytes,
-  };
-}
-
-function describeConsole(
-  ports: readonly ReturnType<typeof portParams>[],
-  portLimit: number,
-): NewDevice {
-  const bytes = new Uint8Array(ConsoleParamsLayout.fields.ports.length);
-  bytes.set(encodeArray(ConsolePortParamsLayout, ports));
-  const details = encode(ConsoleParamsLayout, {
-    portLimit,
-    portCount: ports.length,
-    ports: bytes,
-  });
+function describeConsole(ports: readonly ConsolePort[], limit: number): NewDevice {
+  const details = consoleDetails(limit, ports);
   return { model: ModelKind.virtioConsole, gsi: GSI, details };
 }
 
@@ -91,10 +61,12 @@ export class ConsoleBench implements Disposable {
 
   constructor(ports: readonly BenchPort[]) {
     this.#limit = Math.max(...ports.map(({ number }) => number)) + 1;
-    const params = ports.map((port) =>
-      portParams(port, openSocket(this.machine, this.socketPath(port.number))),
-    );
-    const description = describeConsole(params, this.#limit);
+    const opened = ports.map((port) => ({
+      name: `port${port.number}`,
+      ...port,
+      chardev: openSocket(this.machine, this.socketPath(port.number)),
+    }));
+    const description = describeConsole(opened, this.#limit);
     this.driver = new VirtioDriver(new MmioTransport(this.machine, description), this.machine.ram);
   }
 
@@ -195,7 +167,7 @@ export const consoleModel: VirtioModel = {
   configSize: 12,
   describe: (machine, folder) => {
     const chardev = openSocket(machine, folder.file(`${crypto.randomUUID()}.sock`));
-    return describeConsole([portParams({ number: 0, kind: "console" }, chardev)], 2);
+    return describeConsole([{ number: 0, kind: "console", name: "port0", chardev }], 2);
   },
   work: ({ ram }) => [{ ...ram.place(new TextEncoder().encode("output")), writable: false }],
 };

@@ -58,11 +58,9 @@ pub const Chardev = struct {
     listener_resting: bool = false,
 
     pub fn start(self: *Chardev, failure: *errors.Failure) errors.CoreError!void {
-        const wake = system.eventfd();
-        if (!wake.ok()) return failure.set(.eventfd, wake.errno, 0);
-        self.wake_fd = wake.fd();
-        self.wake = .{ .fd = self.wake_fd, .context = self, .handler = onWake };
-        try self.loop.add(&self.wake, .readable, failure);
+        self.wake = .{ .fd = -1, .context = self, .handler = onWake };
+        try self.loop.addEvent(&self.wake, 0, failure);
+        self.wake_fd = self.wake.fd;
         if (self.options.listen_fd >= 0) {
             self.listener = .{
                 .fd = self.options.listen_fd,

@@ -92,6 +92,26 @@ pub const Loop = struct {
         try self.control(linux.EPOLL.CTL_ADD, source.fd, interest, @intFromPtr(source), failure);
     }
 
+    /// Watches a new eventfd, which `source` gets as its descriptor; `number` tells errors apart.
+    pub fn addEvent(
+        self: *Loop,
+        source: *Source,
+        number: u64,
+        failure: *errors.Failure,
+    ) errors.CoreError!void {
+        const event = system.eventfd();
+        if (!event.ok()) return failure.set(.eventfd, event.errno, number);
+        errdefer system.close(event.fd());
+        source.fd = event.fd();
+        try self.add(source, .readable, failure);
+    }
+
+    /// The end of `addEvent`; as with `remove`, not from a handler of the same loop.
+    pub fn removeEvent(self: *Loop, source: *Source) void {
+        self.remove(source);
+        system.close(source.fd);
+    }
+
     pub fn modify(self: *Loop, source: *Source, interest: Interest) void {
         var ignored: errors.Failure = .{};
         const address = @intFromPtr(source);

@@ -176,16 +176,13 @@ pub const Device = struct {
         index: u16,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        const event = system.eventfd();
-        if (!event.ok()) return failure.set(.eventfd, event.errno, index);
-        errdefer system.close(event.fd());
         const notification = &self.notifications[index];
         notification.* = .{
-            .source = .{ .fd = event.fd(), .context = notification, .handler = handleNotification },
+            .source = .{ .fd = -1, .context = notification, .handler = handleNotification },
             .device = self,
             .queue_index = index,
         };
-        try self.loop.add(&notification.source, .readable, failure);
+        try self.loop.addEvent(&notification.source, index, failure);
     }
 
     /// Comes to rest and lets everything go. Not on the loop's thread, before the loop ends, and

@@ -64,12 +64,9 @@ pub const Served = struct {
         failure: *errors.Failure,
     ) errors.CoreError!void {
         if (queues == 0) return;
-        const event = system.eventfd();
-        if (!event.ok()) return failure.set(.eventfd, event.errno, 0);
-        errdefer system.close(event.fd());
-        self.change = .{ .fd = event.fd(), .context = device, .handler = handleChange };
-        try device.loop.add(&self.change, .readable, failure);
-        errdefer device.loop.remove(&self.change);
+        self.change = .{ .fd = -1, .context = device, .handler = handleChange };
+        try device.loop.addEvent(&self.change, 0, failure);
+        errdefer device.loop.removeEvent(&self.change);
         errdefer self.closeCalls(device);
         var rest = queues;
         while (rest != 0) : (rest &= rest - 1) {
@@ -87,16 +84,13 @@ pub const Served = struct {
         index: u16,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        const event = system.eventfd();
-        if (!event.ok()) return failure.set(.eventfd, event.errno, index);
-        errdefer system.close(event.fd());
         const call = &self.calls[index];
         call.* = .{
-            .source = .{ .fd = event.fd(), .context = call, .handler = handleCall },
+            .source = .{ .fd = -1, .context = call, .handler = handleCall },
             .device = device,
             .queue_index = index,
         };
-        try device.loop.add(&call.source, .readable, failure);
+        try device.loop.addEvent(&call.source, index, failure);
         self.called |= bit(index);
     }
 
@@ -104,16 +98,13 @@ pub const Served = struct {
     pub fn close(self: *Served, device: *Device) void {
         if (self.queues == 0) return;
         self.closeCalls(device);
-        device.loop.remove(&self.change);
-        system.close(self.change.fd);
+        device.loop.removeEvent(&self.change);
         self.queues = 0;
     }
 
     fn closeCalls(self: *Served, device: *Device) void {
         while (self.called != 0) : (self.called &= self.called - 1) {
-            const call = &self.calls[@ctz(self.called)];
-            device.loop.remove(&call.source);
-            system.close(call.source.fd);
+            device.loop.removeEvent(&self.calls[@ctz(self.called)].source);
         }
     }
 

@@ -28,20 +28,16 @@ pub const Vhost = struct {
         loop: *loop_module.Loop,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        const event = system.eventfd();
-        if (!event.ok()) return failure.set(.eventfd, event.errno, 0);
-        errdefer system.close(event.fd());
         self.* = .{
             .loop = loop,
-            .faults = .{ .fd = event.fd(), .context = self, .handler = handleFault },
+            .faults = .{ .fd = -1, .context = self, .handler = handleFault },
         };
-        try loop.add(&self.faults, .readable, failure);
+        try loop.addEvent(&self.faults, 0, failure);
     }
 
     /// Not on the loop's thread; no ring is away.
     pub fn close(self: *Vhost) void {
-        self.loop.remove(&self.faults);
-        system.close(self.faults.fd);
+        self.loop.removeEvent(&self.faults);
     }
 
     /// Tells a descriptor what was negotiated and where memory is; returns 0 or the errno.

@@ -19,28 +19,49 @@ export type SerialConfig = Extract<DeviceConfig, { driver: "virtio-serial-device
 /** Describes the device with all ports of the machine. */
 export function describeConsole(config: SerialConfig, context: DeviceContext): NewDevice {
   const { devices } = context.config;
-  const ports = devices.filter(isSerialPort).map((port) => portParams(port, context));
+  const ports = devices.filter(isSerialPort).map((port) => consolePort(port, context));
+  // No iothread: the device runs where its character back ends do.
+  return {
+    model: ModelKind.virtioConsole,
+    details: consoleDetails(portLimit(devices, config.maxPorts), ports),
+  };
+}
+
+function consolePort(port: SerialPort, { chardevs }: DeviceContext): ConsolePort {
+  const chardev = chardevs.get(port.chardev);
+  if (chardev === undefined) throw new UserError(`Chardev '${port.chardev}' does not exist.`);
+  const { nr: number, driver, name, id } = port;
+  const kind = driver === "virtconsole" ? "console" : "generic";
+  return { number, kind, name: name ?? id, chardev: chardev.index };
+}
+
+/** A port as the guest sees it, with the number of its character back end in the core. */
+export interface ConsolePort {
+  readonly number: number;
+  readonly kind: "console" | "generic";
+  readonly name: string;
+  readonly chardev: number;
+}
+
+/** The encoded parameters of a device with room for `limit` ports. */
+export function consoleDetails(limit: number, ports: readonly ConsolePort[]): Uint8Array {
   const bytes = new Uint8Array(ConsoleParamsLayout.fields.ports.length);
-  bytes.set(encodeArray(ConsolePortParamsLayout, ports));
-  const details = encode(ConsoleParamsLayout, {
-    portLimit: portLimit(devices, config.maxPorts),
+  bytes.set(encodeArray(ConsolePortParamsLayout, ports.map(portParams)));
+  return encode(ConsoleParamsLayout, {
+    portLimit: limit,
     portCount: ports.length,
     ports: bytes,
   });
-  // No iothread: the device runs where its character back ends do.
-  return { model: ModelKind.virtioConsole, details };
 }
 
-function portParams(port: SerialPort, { chardevs }: DeviceContext) {
-  const chardev = chardevs.get(port.chardev);
-  if (chardev === undefined) throw new UserError(`Chardev '${port.chardev}' does not exist.`);
-  const name = new Uint8Array(CONSTANTS.consoleNameSizeMax);
-  const { written } = new TextEncoder().encodeInto(port.name ?? port.id, name);
+function portParams({ number, kind, name, chardev }: ConsolePort) {
+  const bytes = new Uint8Array(CONSTANTS.consoleNameSizeMax);
+  const { written } = new TextEncoder().encodeInto(name, bytes);
   return {
-    chardev: chardev.index,
-    number: port.nr,
-    console: port.driver === "virtconsole" ? 1 : 0,
+    chardev,
+    number,
+    console: kind === "console" ? 1 : 0,
     nameSize: written,
-    name,
+    name: bytes,
   };
 }

@@ -14,12 +14,12 @@ import {
   NET_FEATURE,
   NetDriver,
   OWN_MAC,
-  RECEIVE,
   SEND,
   withHeader,
 } from "../../support/net_driver.ts";
 import { TestNetwork, whyNoNetwork } from "../../support/network.ts";
 import { until } from "../../support/until.ts";
+import { usesThePairsInUse } from "./net_pairs.case.ts";
 
 const NAME = `sv${process.pid}`;
 const EXPERIMENT = 0x88b5;
@@ -56,14 +56,6 @@ class TapBench implements Disposable {
   }
 }
 
-/** An UDP packet whose source port tells flows apart. */
-function packet(port: number): Uint8Array {
-  const frame = frameTo(OWN_MAC);
-  frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 12);
-  frame.set([port >> 8, port & 0xff, 0, 9, 0, 26, 0, 0], 34);
-  return frame;
-}
-
 withTap("on a tap", () => {
   test("frames pass both ways, with offloads negotiated", async () => {
     using bench = new TapBench({ features: NET_FEATURE.mergeable | NET_FEATURE.guestChecksum });
@@ -79,25 +71,10 @@ withTap("on a tap", () => {
   test("as many pairs serve as the driver asks for", async () => {
     const features = NET_FEATURE.control | NET_FEATURE.multiQueue;
     using bench = new TapBench({ queues: 2, etherType: IPV4, features });
-    const { driver, wire } = bench;
-    const [secondReceive, secondSend] = [RECEIVE + 2, SEND + 2];
+    const { driver } = bench;
     expect(driver.transport.readConfig(8, 2)).toBe(2n);
     expect(await driver.command([4, 0, 3, 0])).toBe(1);
-    expect(await driver.command([4, 0, 2, 0])).toBe(0);
-    driver.offer(secondSend, driver.sending(withHeader(packet(77))));
-    expect(await wire.receive()).toEqual(packet(77));
-    driver.offerBuffers(64, BUFFER_SIZE, RECEIVE);
-    driver.offerBuffers(64, BUFFER_SIZE, secondReceive);
-    for (let port = 1; port <= 64; port += 1) wire.send(packet(port));
-    const count = (queue: number) => driver.queue(queue).usedIndex();
-    await until("64 frames", () => count(RECEIVE) + count(secondReceive) === 64);
-    expect(Math.min(count(RECEIVE), count(secondReceive))).toBeGreaterThan(0);
-    expect(await driver.command([4, 0, 1, 0])).toBe(0);
-    const [before, idle] = [count(RECEIVE), count(secondReceive)];
-    driver.offerBuffers(16, BUFFER_SIZE, RECEIVE);
-    for (let port = 1; port <= 16; port += 1) wire.send(packet(port));
-    await until("16 frames more", () => count(RECEIVE) === before + 16);
-    expect(count(secondReceive)).toBe(idle);
+    await usesThePairsInUse(bench);
   });
 
   test("an interface that is removed takes the link down and breaks nothing", async () => {

@@ -36,20 +36,13 @@ import {
   queueCases,
   statusCases,
 } from "./conformance.case.ts";
+import { usesThePairsInUse } from "./net_pairs.case.ts";
 import { resetCases } from "./reset.case.ts";
 
 const OTHER_MAC = "52:54:00:99:99:99";
 const IPV4 = 0x0800;
 const BUFFER_SIZE = 1530;
 const withVhost = describe.skipIf((whyNoNetwork() ?? whyNoVhost("/dev/vhost-net")) !== undefined);
-
-/** An UDP packet whose source port tells flows apart. */
-function packet(port: number): Uint8Array {
-  const frame = frameTo(OWN_MAC);
-  frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 12);
-  frame.set([port >> 8, port & 0xff, 0, 9, 0, 26, 0, 0], 34);
-  return frame;
-}
 
 withVhost("conformance of vhost-net over mmio", () => {
   const mmio = {
@@ -102,23 +95,7 @@ withVhost("frames that the kernel moves", () => {
   test("use as many pairs as the driver asks for", async () => {
     const features = NET_FEATURE.control | NET_FEATURE.multiQueue;
     using bench = new VhostNetBench({ pairs: 2, etherType: IPV4, features });
-    const { driver, wire } = bench;
-    const [secondReceive, secondSend] = [RECEIVE + 2, SEND + 2];
-    expect(await driver.command([4, 0, 2, 0])).toBe(0);
-    driver.offer(secondSend, driver.sending(withHeader(packet(77))));
-    expect(await wire.receive()).toEqual(packet(77));
-    driver.offerBuffers(64, BUFFER_SIZE, RECEIVE);
-    driver.offerBuffers(64, BUFFER_SIZE, secondReceive);
-    for (let port = 1; port <= 64; port += 1) wire.send(packet(port));
-    const count = (queue: number) => driver.queue(queue).usedIndex();
-    await until("64 frames", () => count(RECEIVE) + count(secondReceive) === 64);
-    expect(Math.min(count(RECEIVE), count(secondReceive))).toBeGreaterThan(0);
-    expect(await driver.command([4, 0, 1, 0])).toBe(0);
-    const [before, idle] = [count(RECEIVE), count(secondReceive)];
-    driver.offerBuffers(16, BUFFER_SIZE, RECEIVE);
-    for (let port = 1; port <= 16; port += 1) wire.send(packet(port));
-    await until("16 frames more", () => count(RECEIVE) === before + 16);
-    expect(count(secondReceive)).toBe(idle);
+    await usesThePairsInUse(bench);
   });
 
   test("go on after a pause where they stopped", async () => {
