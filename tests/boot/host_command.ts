@@ -24,6 +24,7 @@ export class Server {
   /** What it has printed so far. */
   printed = "";
   readonly #input = new TransformStream<Uint8Array, Uint8Array>();
+  readonly #lines = this.#input.writable.getWriter();
   #ended: Promise<Ended> | undefined;
 
   /** Starts it, and waits until it prints something. */
@@ -46,9 +47,14 @@ export class Server {
     return server;
   }
 
+  /** Gives it the line that it waits for. */
+  async goOn(): Promise<void> {
+    await this.#lines.write(new TextEncoder().encode("\n"));
+  }
+
   /** Gives it a line, after which it ends. */
   async stop(): Promise<void> {
-    await this.#input.writable.getWriter().write(new TextEncoder().encode("\n"));
+    await this.goOn();
     await this.ended();
   }
 
