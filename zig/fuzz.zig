@@ -21,7 +21,7 @@ const fuzzers = .{
     .console = Fuzzer(@import("devices/virtio/console_fuzz.zig").Target),
     .served = @import("virtio/served_fuzz.zig"),
     .vsock = Fuzzer(@import("devices/virtio/vsock_fuzz.zig").Target),
-    .vhost_user = @import("vhost_user/back_end_fuzz.zig"),
+    .vhost_user = Fuzzer(@import("devices/virtio/vhost_user_fuzz.zig").Target),
 };
 
 const names = @typeInfo(@TypeOf(fuzzers)).@"struct".field_names;

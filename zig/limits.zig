@@ -95,6 +95,8 @@ pub const vhost_user_inflight_size_max = 64 * 1024 * 1024;
 pub const vhost_user_turn_count_max = 64;
 /// How long a back end may take for one answer.
 pub const vhost_user_answer_ns = 5 * 1_000_000_000;
+/// How long a back end may take to map memory: one that locks it has all of it filled first.
+pub const vhost_user_map_ns = 300 * 1_000_000_000;
 /// How long the making of a device waits for its back end.
 pub const vhost_user_start_ns = 5 * 1_000_000_000;
 /// How long a guest's reset waits until its back end has stopped.

@@ -50,10 +50,10 @@ test {
     _ = @import("devices/virtio/balloon.zig");
     _ = @import("devices/virtio/console_config.zig");
     _ = @import("devices/virtio/net_test.zig");
+    _ = @import("devices/virtio/vhost_user_test.zig");
     _ = @import("block/throttle.zig");
     _ = @import("vhost_user/memory_table.zig");
     _ = @import("vhost_user/link_test.zig");
-    _ = @import("vhost_user/back_end_fuzz.zig");
     _ = @import("trace/trace.zig");
     _ = @import("trace/ring.zig");
     _ = @import("trace/line.zig");

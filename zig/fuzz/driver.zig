@@ -66,22 +66,28 @@ pub const Driver = struct {
     rings: [limits.queue_count_max]Ring = @splat(.{}),
     scratch_used: u64 = 0,
 
+    pub const Options = struct {
+        kind: body.Kind,
+        /// The parameter struct of the model.
+        details: []const u8,
+        sharing: ground_module.Sharing = .some,
+    };
+
     /// `self` stays at one address until `deinit`.
-    pub fn init(self: *Driver, kind: body.Kind, details: []const u8) !void {
+    pub fn init(self: *Driver, options: Options) !void {
         self.* = .{};
-        try self.ground.init();
+        try self.ground.init(options.sharing);
         try self.doorbell.open(&self.failure);
         self.line.fd = system.eventfd().fd();
         try self.loop.start("io-fuzz", &self.failure);
         var chardevs: [chardev_count]*Chardev = undefined;
         for (&chardevs, 0..) |*chardev, index| chardev.* = try self.openChardev(index);
-        const options: body.Body.Options = .{
-            .kind = kind,
-            .details = details,
+        try self.body.init(.{
+            .kind = options.kind,
+            .details = options.details,
             .loop = &self.loop,
             .chardevs = &chardevs,
-        };
-        try self.body.init(options, &self.failure);
+        }, &self.failure);
         try self.transport.init(.{
             .memory = &self.ground.memory,
             .loop = &self.loop,

@@ -19,7 +19,7 @@ const registers = [_]u64{
 pub fn run(trial: *Trial) anyerror!void {
     const params: balloon.Params = .{ .flags = 3 };
     var driver: Driver = undefined;
-    try driver.init(.balloon, std.mem.asBytes(&params));
+    try driver.init(.{ .kind = .balloon, .details = std.mem.asBytes(&params) });
     defer driver.deinit();
     var over: std.atomic.Value(bool) = .init(false);
     const other = try std.Thread.spawn(.{}, playAlong, .{ &driver, trial.seed, &over });

@@ -15,6 +15,7 @@ const Trial = trial_module.Trial;
 /// A fuzzer of the device that `Target` knows, which has `kind`, `open` and `close` for the back
 /// end, `params`; `disturb`, the host's part; `request`; and `proof`, a request for `proof_queue`
 /// that must be answered after it all (null: none must), once the host has done what `calm` says.
+/// It may have `sharing`, of guest memory, and `ready`, for when there is a device.
 pub fn Fuzzer(comptime Target: type) type {
     return struct {
         pub fn run(trial: *Trial) anyerror!void {
@@ -25,8 +26,13 @@ pub fn Fuzzer(comptime Target: type) type {
             defer target.close();
             const params = target.params(random);
             var driver: Driver = undefined;
-            try driver.init(Target.kind, std.mem.asBytes(&params));
+            try driver.init(.{
+                .kind = Target.kind,
+                .details = std.mem.asBytes(&params),
+                .sharing = if (@hasDecl(Target, "sharing")) Target.sharing else .some,
+            });
             defer driver.deinit();
+            if (@hasDecl(Target, "ready")) target.ready(&driver);
             var other: OtherProcessor = .{ .driver = &driver, .seed = random.int(u64) };
             const thread = try std.Thread.spawn(.{}, OtherProcessor.run, .{&other});
             const played = play(trial, &driver, &target);

@@ -40,6 +40,8 @@ pub const Patience = struct {
     retry_first_ns: u64 = limits.vhost_user_retry_first_ns,
     retry_most_ns: u64 = limits.vhost_user_retry_most_ns,
     answer_ns: u64 = limits.vhost_user_answer_ns,
+    /// The same for the one that it has mapped memory.
+    map_ns: u64 = limits.vhost_user_map_ns,
     /// For all rings to come back.
     stop_ns: u64 = limits.vhost_user_stop_ns,
 };
@@ -230,7 +232,11 @@ pub const Link = struct {
     }
 
     fn awaitAnswer(self: *Link) void {
-        self.deadline_ns = system.monotonicNs() + self.options.patience.answer_ns;
+        const patience = &self.options.patience;
+        const asked = self.dialogue.asked;
+        const maps = if (asked) |step| step.request == .set_mem_table else false;
+        const most = if (maps) patience.map_ns else patience.answer_ns;
+        self.deadline_ns = system.monotonicNs() + most;
         self.armDeadline();
     }
 

@@ -387,6 +387,22 @@ test "a back end that does not stop in time is given up" {
     try bench.awaitUp(true);
 }
 
+test "to map memory a back end has a time of its own" {
+    var bench: Bench = .{ .back_end = .{
+        .tamper = .{ .request = .set_mem_table, .fault = .silent },
+    } };
+    try bench.startWith(disk, .{
+        .retry_first_ns = ms,
+        .answer_ns = 60_000 * ms,
+        .map_ns = 20 * ms,
+    });
+    defer bench.end();
+    try expect(bench.isUp());
+    try bench.activate();
+    try bench.awaitAsked(.set_mem_table, 2);
+    try expectEqual(link_module.Cause.silent, bench.link.state().cause);
+}
+
 test "config space is read again when the back end says so, and other requests lose it" {
     var bench: Bench = .{};
     try bench.start(disk);

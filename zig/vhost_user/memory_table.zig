@@ -45,6 +45,16 @@ pub const Table = struct {
             region.offset + region.size == next.offset;
     }
 
+    /// Whether a range of this process's addresses lies in one region.
+    pub fn holds(self: *const Table, address: usize, size: u64) bool {
+        for (self.regions.regions[0..self.regions.count]) |*region| {
+            if (address < region.user_address) continue;
+            const offset = address - region.user_address;
+            if (offset < region.size and size <= region.size - offset) return true;
+        }
+        return false;
+    }
+
     pub fn message(self: *const Table) protocol.Message {
         var composed: protocol.Message = .of(.set_mem_table, self.regions.bytes());
         composed.fd_count = self.regions.count;

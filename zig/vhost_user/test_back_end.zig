@@ -1,5 +1,5 @@
 //! A back end for tests: answers as the protocol says, but for the one request that it is told to
-//! answer badly, and keeps what it was asked. It serves no ring.
+//! answer badly, and keeps what it was asked. It serves rings where it is given some.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -10,6 +10,7 @@ const Lock = @import("../lock.zig").Lock;
 const Message = protocol.Message;
 const Protocol = protocol.Protocol;
 const Request = protocol.Request;
+const Rings = @import("test_rings.zig").Rings;
 
 /// How an answer is wrong.
 pub const Fault = enum {
@@ -28,6 +29,7 @@ pub const Fault = enum {
 pub const Tamper = struct { request: Request, fault: Fault };
 
 const message_count_max = 4096;
+const serve_wait_ms = 1;
 
 /// A back end that lies, stutters and leaves.
 pub const Disorder = struct {
@@ -99,6 +101,10 @@ pub const FakeBackEnd = struct {
     asked_count: usize = 0,
     client_fd: i32 = -1,
     requests_fd: i32 = -1,
+    /// Null: it serves none.
+    rings: ?Rings = null,
+    /// It uses all chains as they come.
+    is_serving: bool = false,
 
     /// Listens at an abstract address that the kernel chooses (unix(7), autobind).
     pub fn start(self: *FakeBackEnd) !void {
@@ -161,6 +167,36 @@ pub const FakeBackEnd = struct {
         return null;
     }
 
+    /// See `Rings`; false where it serves none.
+    pub fn useChain(self: *FakeBackEnd, index: usize) bool {
+        self.guard.lock();
+        defer self.guard.unlock();
+        return if (self.rings) |*rings| rings.useChain(index) else false;
+    }
+
+    /// See `Rings`.
+    pub fn showUsed(self: *FakeBackEnd, index: usize, value: u16) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        if (self.rings) |*rings| rings.showUsed(index, value);
+    }
+
+    /// Whether it has a ring that it was not asked for yet.
+    pub fn runsAny(self: *FakeBackEnd) bool {
+        self.guard.lock();
+        defer self.guard.unlock();
+        const rings = if (self.rings) |*rings| rings else return false;
+        for (0..rings.rings.len) |index| if (rings.isRunning(index)) return true;
+        return false;
+    }
+
+    /// Uses all chains from now on.
+    pub fn serveAll(self: *FakeBackEnd) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.is_serving = true;
+    }
+
     fn run(self: *FakeBackEnd) void {
         while (!self.stopping.load(.acquire)) {
             const client = system.result(linux.accept4(
@@ -178,6 +214,7 @@ pub const FakeBackEnd = struct {
             if (!self.stopping.load(.acquire)) self.serve(client.fd()) catch {};
             self.guard.lock();
             self.client_fd = -1;
+            if (self.rings) |*rings| rings.drop();
             if (self.requests_fd >= 0) system.close(self.requests_fd);
             self.requests_fd = -1;
             system.close(client.fd());
@@ -188,7 +225,7 @@ pub const FakeBackEnd = struct {
     fn serve(self: *FakeBackEnd, fd: i32) !void {
         var channel: Channel = .{ .fd = fd };
         // Read blocking: nothing comes before a whole message.
-        while (try channel.receive()) |message| {
+        while (try self.receive(&channel)) |message| {
             self.keep(&message);
             const asked: Request = @fromBackingInt(message.request);
             if (self.leave_after == asked) return;
@@ -212,6 +249,16 @@ pub const FakeBackEnd = struct {
         }
     }
 
+    fn receive(self: *FakeBackEnd, channel: *Channel) !?Message {
+        var poll = [_]linux.pollfd{.{ .fd = channel.fd, .events = linux.POLL.IN, .revents = 0 }};
+        while (self.rings != null and linux.poll(&poll, poll.len, serve_wait_ms) == 0) {
+            self.guard.lock();
+            defer self.guard.unlock();
+            if (self.rings) |*rings| if (self.is_serving) rings.useAll();
+        }
+        return channel.receive();
+    }
+
     fn sendAll(channel: *Channel, reply: *const Message) !void {
         try channel.send(reply);
         while (channel.isBlocked()) try channel.flush();
@@ -224,6 +271,7 @@ pub const FakeBackEnd = struct {
             self.asked[self.asked_count] = message.*;
             self.asked_count += 1;
         }
+        if (self.rings) |*rings| rings.take(message);
         const is_channel = message.request == @backingInt(Request.set_backend_req_fd);
         if (is_channel) self.requests_fd = message.fds[0];
         if (!is_channel) for (message.fds[0..message.fd_count]) |fd| system.close(fd);
@@ -239,8 +287,10 @@ pub const FakeBackEnd = struct {
             .get_protocol_features => reply.append(std.mem.asBytes(&self.protocol_features)),
             .get_queue_num => reply.append(std.mem.asBytes(&self.queue_limit)),
             .get_vring_base => {
+                const rings = if (self.rings) |*rings| rings else null;
+                const base = if (rings) |held| held.baseOf(message.payload[0]) else self.base;
                 reply.append(message.bytes()[0..4]);
-                reply.append(std.mem.asBytes(&self.base));
+                reply.append(std.mem.asBytes(&base));
             },
             .get_config => {
                 reply.append(message.bytes()[0..@sizeOf(protocol.ConfigHeader)]);

@@ -8,6 +8,7 @@ const kernel = @import("../kernel/vhost.zig");
 const limits = @import("../limits.zig");
 const system = @import("../kernel/system.zig");
 const Lock = @import("../lock.zig").Lock;
+const View = @import("test_ring.zig").View;
 
 const ring_count = 2;
 const command_count_max = 256;
@@ -93,17 +94,12 @@ pub const FakeVhost = struct {
         defer self.guard.unlock();
         if (!self.running) return false;
         const ring = &self.rings[index];
-        const available: [*]u16 = @ptrFromInt(ring.addresses.available);
-        const used: [*]u16 = @ptrFromInt(ring.addresses.used);
-        if (@atomicLoad(u16, &available[1], .acquire) == @as(u16, @truncate(ring.base))) {
-            return false;
-        }
-        const slot = ring.base % ring.size;
-        const elements: [*]align(2) u32 = @ptrCast(used + 2);
-        const old = used[1];
-        elements[2 * (old % ring.size)] = available[2 + slot];
-        elements[2 * (old % ring.size) + 1] = 0;
-        @atomicStore(u16, &used[1], old +% 1, .release);
+        const view: View = .{
+            .size = ring.size,
+            .available = @ptrFromInt(ring.addresses.available),
+            .used = @ptrFromInt(ring.addresses.used),
+        };
+        if (!view.use(@truncate(ring.base))) return false;
         ring.base = (ring.base + 1) % 0x1_0000;
         system.eventfdSignal(ring.call_fd);
         return true;

@@ -84,7 +84,8 @@ pub const Target = struct {
         return made;
     }
 
-    fn command(random: std.Random) Request {
+    /// A command of the control queue, or nearly one.
+    pub fn command(random: std.Random) Request {
         var made: Request = .{ .status_size = 1 };
         const class = [_]u8{ 0, 1, 1, 2, 4, 4, 9 };
         made.put(class[random.uintLessThan(usize, class.len)]);

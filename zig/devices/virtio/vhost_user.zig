@@ -153,10 +153,10 @@ pub const VhostUser = struct {
         self.takeReset();
         if (!self.link.isUp()) return false;
         const dialogue = &self.link.dialogue;
-        dialogue.memory = Table.of(self.device.memory) catch {
-            self.device.fail(.server);
-            return false;
-        };
+        dialogue.memory = Table.of(self.device.memory) catch return self.refuse();
+        for (rings) |*ring| {
+            if (!isIn(&dialogue.memory, ring)) return self.refuse();
+        }
         dialogue.active = true;
         dialogue.features = self.features & dialogue.offered;
         for (rings) |*given| {
@@ -175,6 +175,20 @@ pub const VhostUser = struct {
         self.enablePairs();
         self.link.wake();
         return true;
+    }
+
+    fn refuse(self: *VhostUser) bool {
+        self.device.fail(.server);
+        return false;
+    }
+
+    /// Whether each part of a ring lies in one region: only there its addresses follow each other
+    /// for the back end too (virtio 1.2, 2.7 has the sizes).
+    fn isIn(memory: *const Table, ring: *const Ring) bool {
+        const size: u64 = ring.size;
+        return memory.holds(ring.descriptors.host_address, 16 * size) and
+            memory.holds(ring.available.host_address, 6 + 2 * size) and
+            memory.holds(ring.used.host_address, 6 + 8 * size);
     }
 
     /// See `Model.release`; the rings come back when the back end has answered, or is given up.
