@@ -432,11 +432,6 @@ pub const Dialogue = struct {
         self.dropInflight();
     }
 
-    /// At rest: nothing is asked, nothing is to be said.
-    pub fn settled(self: *const Dialogue) bool {
-        return self.asked == null and self.introduction() == null and self.operation() == null;
-    }
-
     /// Whether a ring that is not wanted is its owner's again, and `base` says where it goes on.
     pub fn isBack(self: *const Dialogue, index: u16) bool {
         const ring = &self.rings[index];

@@ -64,17 +64,6 @@ pub const VhostUser = struct {
         loop: *loop_module.Loop,
         failure: *errors.Failure,
     ) errors.CoreError!void {
-        try self.initWith(params, loop, .{}, failure);
-    }
-
-    /// The same with another patience.
-    pub fn initWith(
-        self: *VhostUser,
-        params: Params,
-        loop: *loop_module.Loop,
-        patience: link_module.Patience,
-        failure: *errors.Failure,
-    ) errors.CoreError!void {
         if (!params.isValid()) return error.Invalid;
         self.* = .{ .params = params, .loop = loop };
         try self.link.init(.{
@@ -83,7 +72,6 @@ pub const VhostUser = struct {
             .needs = params.needs(),
             .context = self,
             .turned = handleTurn,
-            .patience = patience,
         }, failure);
         errdefer self.link.deinit();
         const report = self.link.awaitFirst(limits.vhost_user_start_ns);
