@@ -36,6 +36,7 @@ test {
     _ = @import("devices/platform/i8042.zig");
     _ = @import("devices/platform/power.zig");
     _ = @import("devices/platform/debug_port.zig");
+    _ = @import("virtio/queue_set.zig");
     _ = @import("virtio/queue_test.zig");
     _ = @import("virtio/mmio_test.zig");
     _ = @import("virtio/served_test.zig");

@@ -14,6 +14,7 @@ const GuestMemory = @import("../memory/guest_memory.zig").GuestMemory;
 const Doorbell = @import("../io/doorbell.zig").Doorbell;
 const Line = @import("../bus/interrupt.zig").Line;
 const Lock = @import("../lock.zig").Lock;
+const QueueSet = @import("queue_set.zig").QueueSet;
 const Served = @import("served.zig").Served;
 const queue_module = @import("queue.zig");
 
@@ -405,6 +406,15 @@ pub const Device = struct {
     /// There is news for the log. From any thread.
     pub fn tellHost(self: *const Device) void {
         if (self.doorbell) |doorbell| doorbell.ring(.device);
+    }
+
+    /// Shows the guest what was pushed to each queue of the set, which is empty then. Work lock
+    /// held.
+    pub fn publish(self: *Device, touched: *QueueSet) void {
+        while (touched.takeFirst()) |index| {
+            const queue = &self.queues[index];
+            if (queue.ready() and queue.publish()) self.interruptQueue(index);
+        }
     }
 
     /// Used buffers are there (2.7.7). From any thread.

@@ -195,6 +195,22 @@ pub const Guest = struct {
         return self.bytes(scratch_address + 32 * slot + 16, 1)[0];
     }
 
+    /// Offers a flush of a disk with its header at a slot.
+    pub fn offerFlush(self: *Guest, slot: u64) void {
+        const address = self.header(slot, 4, 0);
+        _ = self.offer(&.{
+            .{ .address = address, .length = 16 },
+            .{ .address = address + 16, .length = 1, .writable = true },
+        });
+    }
+
+    /// Interrupts since the last look at them; at least one.
+    pub fn interruptCount(self: *Guest) u64 {
+        var count: u64 = 0;
+        _ = linux.read(self.line.fd, std.mem.asBytes(&count), @sizeOf(u64));
+        return count;
+    }
+
     /// One whole request in slot 0; returns the status.
     pub fn request(
         self: *Guest,

@@ -9,6 +9,7 @@ const model = @import("../../virtio/model.zig");
 const trace = @import("../../trace/trace.zig");
 const Device = device_module.Device;
 const Queue = device_module.Queue;
+const QueueSet = @import("../../virtio/queue_set.zig").QueueSet;
 const Released = @import("../../memory/guest_memory.zig").Released;
 
 /// Bytes of a page of the balloon, whatever the guest's and the host's are (5.5.6).
@@ -63,7 +64,7 @@ pub const Balloon = struct {
     error_count: u64 = 0,
     last_errno: i32 = 0,
     /// Queues with completions that the guest has not been told of.
-    touched: u8 = 0,
+    touched: QueueSet = .{},
     pieces: [queue_size + spare_piece_count]chain.Iovec = undefined,
 
     pub fn init(self: *Balloon, params: Params) void {
@@ -168,7 +169,7 @@ pub const Balloon = struct {
             else => self.releaseReported(found.writable),
         };
         queue.push(head, 0);
-        self.touched |= @as(u8, 1) << @intCast(queue_index);
+        self.touched.add(queue_index);
         return 1 + count;
     }
 
@@ -227,11 +228,7 @@ pub const Balloon = struct {
     }
 
     pub fn endBatch(self: *Balloon) void {
-        while (self.touched != 0) {
-            const index: u16 = @ctz(self.touched);
-            self.touched &= self.touched - 1;
-            if (self.device.queues[index].publish()) self.device.interruptQueue(index);
-        }
+        self.device.publish(&self.touched);
     }
 
     /// See `Model.drain`: nothing is ever in flight. A guest that resets the device has all of its
@@ -240,7 +237,7 @@ pub const Balloon = struct {
         switch (mode) {
             .finish => self.endBatch(),
             .abandon => {
-                self.touched = 0;
+                self.touched = .{};
                 self.setActual(0);
             },
         }

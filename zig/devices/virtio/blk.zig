@@ -18,6 +18,7 @@ const trace = @import("../../trace/trace.zig");
 const Device = @import("../../virtio/device.zig").Device;
 const Gate = @import("../../block/throttle.zig").Gate;
 const Pool = @import("blk_pool.zig").Pool;
+const QueueSet = @import("../../virtio/queue_set.zig").QueueSet;
 
 pub const Params = blk_config.Params;
 const Request = blk_request.Request;
@@ -74,7 +75,9 @@ pub const Block = struct {
     /// No FLUSH negotiated: each write is durable before it completes.
     write_through: bool = false,
     /// Queues with completions that the guest has not been told of.
-    touched: u32 = 0,
+    touched: QueueSet = .{},
+    /// Queues that this turn of the loop takes requests from; their notifications are off.
+    taking: QueueSet = .{},
     counters: Counters = .{},
 
     /// `self` stays at one address until `deinit`, and `params.fd` open. Errors: Invalid, Host.
@@ -252,21 +255,30 @@ pub const Block = struct {
     }
 
     pub fn notify(self: *Block, queue_index: u16) void {
+        self.device.queues[queue_index].disableNotifications();
+        self.taking.add(queue_index);
+        _ = self.takeAll(queue_index);
+    }
+
+    /// Starts what the guest has offered; false when that was nothing.
+    fn takeAll(self: *Block, queue_index: u16) bool {
         const queue = &self.device.queues[queue_index];
-        for (0..limits.queue_pass_count_max) |_| {
-            queue.disableNotifications();
-            while (true) {
+        var found = false;
+        while (!self.device.broken) {
+            if (!self.gate.open(1)) {
                 // What does not pass stays in the ring, and the gate kicks the queue again.
-                if (!self.gate.open(1)) return;
-                const head = queue.pop() catch |err| return self.device.fail(.{ .queue = err });
-                self.take(queue_index, head orelse break);
-                self.gate.charge(1);
-                if (self.device.broken) return;
+                self.taking.remove(queue_index);
+                break;
             }
-            if (!queue.enableNotifications()) return;
+            const popped = queue.pop() catch |err| {
+                self.device.fail(.{ .queue = err });
+                break;
+            };
+            self.take(queue_index, popped orelse break);
+            self.gate.charge(1);
+            found = true;
         }
-        // Other devices of the loop get their turn first.
-        self.device.kick(queue_index);
+        return found;
     }
 
     fn take(self: *Block, queue_index: u16, head: u16) void {
@@ -391,7 +403,7 @@ pub const Block = struct {
         });
         request.status.* = @backingInt(status);
         self.device.queues[index].push(request.head, request.writable_length);
-        self.touched |= @as(u32, 1) << @intCast(index);
+        self.touched.add(index);
         self.release(request);
     }
 
@@ -401,22 +413,48 @@ pub const Block = struct {
         if (before == 1 and self.drain_waits) system.futexWake(&self.in_flight, 1);
     }
 
+    /// A guest that goes on offering while its requests are served gets one interrupt for several.
     pub fn endBatch(self: *Block) void {
+        for (0..limits.queue_pass_count_max) |_| {
+            self.progress();
+            if (self.takeMore()) continue;
+            self.device.publish(&self.touched);
+            if (!self.awaitNotifications()) return;
+        }
+        self.progress();
+        self.device.publish(&self.touched);
+        // Other devices of the loop get their turn first.
+        while (self.taking.takeFirst()) |index| self.device.kick(index);
+    }
+
+    /// Runs what can run now.
+    fn progress(self: *Block) void {
         while (true) {
             self.engine.submit(self);
             if (self.unaligned.takeFirst()) |job| {
                 self.jobDone(job, self.image.transfer(job));
-            } else if (self.engine.reap(self) == 0) break;
+            } else if (self.engine.reap(self) == 0) return;
         }
-        self.tellGuest();
     }
 
-    fn tellGuest(self: *Block) void {
-        while (self.touched != 0) {
-            const index: u16 = @ctz(self.touched);
-            self.touched &= self.touched - 1;
-            if (self.device.queues[index].publish()) self.device.interruptQueue(index);
+    fn takeMore(self: *Block) bool {
+        var queues = self.taking;
+        var found = false;
+        while (queues.takeFirst()) |index| {
+            if (self.device.runnable(index) and self.takeAll(index)) found = true;
         }
+        return found;
+    }
+
+    /// Asks for notifications again; true when there are requests of which none will tell.
+    fn awaitNotifications(self: *Block) bool {
+        var queues = self.taking;
+        while (queues.takeFirst()) |index| {
+            const more = self.device.runnable(index) and
+                self.device.queues[index].enableNotifications();
+            if (!more) self.taking.remove(index);
+        }
+        return !self.taking.isEmpty();
     }
 
     /// See `Model.drain`. The loop's thread goes on completing while this one waits.
@@ -440,7 +478,8 @@ pub const Block = struct {
         }
         self.drain_waits = false;
         self.abandoning = false;
-        if (mode == .abandon) self.touched = 0 else self.tellGuest();
+        self.taking = .{};
+        if (mode == .abandon) self.touched = .{} else self.device.publish(&self.touched);
     }
 
     fn handleGate(context: *anyopaque, _: loop_module.Readiness) void {

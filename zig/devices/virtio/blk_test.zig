@@ -277,6 +277,38 @@ test "requests beyond the limit wait and then pass" {
     try expect(guest.block.gate.throttle.delayNs(0, 1) > 0);
 }
 
+test "requests that come while others are served share their interrupt" {
+    var guest: Guest = undefined;
+    try guest.init(.{ .engine = .sync });
+    defer guest.deinit();
+    guest.start(usual | device.feature_event_index, 64);
+    const carrier = guest.block.device;
+    carrier.work.lock();
+    defer carrier.work.unlock();
+    guest.offerFlush(0);
+    guest.block.notify(0);
+    guest.offerFlush(1);
+    guest.block.endBatch();
+    try expectEqual(2, guest.usedIndex());
+    try expectEqual(1, guest.interruptCount());
+    try expect(guest.block.taking.isEmpty());
+}
+
+test "a disk at its limit waits for its clock, not for the ring" {
+    var guest: Guest = undefined;
+    try guest.init(.{ .engine = .sync, .iops_limit = 1 });
+    defer guest.deinit();
+    guest.start(usual, 64);
+    const carrier = guest.block.device;
+    carrier.work.lock();
+    defer carrier.work.unlock();
+    for (0..10) |slot| guest.offerFlush(slot);
+    guest.block.notify(0);
+    guest.block.endBatch();
+    try expect(guest.usedIndex() < 10);
+    try expect(guest.block.taking.isEmpty());
+}
+
 test "another file behind the disk is what the guest sees next" {
     for (engines) |kind| {
         var guest: Guest = undefined;

@@ -11,6 +11,7 @@ const limits = @import("../../limits.zig");
 const model = @import("../../virtio/model.zig");
 const port_module = @import("console_port.zig");
 const Chardev = @import("../../io/chardev.zig").Chardev;
+const QueueSet = @import("../../virtio/queue_set.zig").QueueSet;
 const Device = device_module.Device;
 const Port = port_module.Port;
 
@@ -38,8 +39,8 @@ pub const Console = struct {
     multiport: bool = false,
     error_count: u64 = 0,
     last_errno: i32 = 0,
-    /// Queues with completions that the guest has not been told of, a bit each.
-    touched: u64 = 0,
+    /// Queues with completions that the guest has not been told of.
+    touched: QueueSet = .{},
     pieces: port_module.Pieces = undefined,
 
     /// `self` stays at one address until `deinit`. Errors: Invalid (ports that cannot be).
@@ -144,7 +145,7 @@ pub const Console = struct {
         const queue = &device.queues[queue_index];
         for (0..limits.queue_pass_count_max) |_| {
             queue.disableNotifications();
-            self.touch(queue_index);
+            self.touched.add(queue_index);
             switch (port.transmit(device, &self.pieces)) {
                 .all => if (device.broken or !queue.enableNotifications()) return,
                 .blocked => return,
@@ -152,10 +153,6 @@ pub const Console = struct {
             }
         }
         device.kick(queue_index);
-    }
-
-    fn touch(self: *Console, queue_index: u16) void {
-        self.touched |= @as(u64, 1) << @intCast(queue_index);
     }
 
     fn find(self: *Console, number: u32) ?*Port {
@@ -167,7 +164,7 @@ pub const Console = struct {
     fn takeMessages(self: *Console) void {
         const device = self.device.?;
         const queue = &device.queues[config.control_transmit_queue];
-        self.touch(config.control_transmit_queue);
+        self.touched.add(config.control_transmit_queue);
         for (0..config.queue_size) |_| {
             const found = port_module.takeBuffer(device, queue, &self.pieces) orelse break;
             var message: config.Message = undefined;
@@ -244,24 +241,18 @@ pub const Console = struct {
             return false;
         }
         queue.push(found.head, @intCast(chain.copyTo(found.writable, bytes[0..size])));
-        self.touch(index);
+        self.touched.add(index);
         return true;
     }
 
     pub fn endBatch(self: *Console) void {
-        const device = self.device.?;
-        while (self.touched != 0) {
-            const index: u6 = @intCast(@ctz(self.touched));
-            self.touched &= self.touched - 1;
-            const queue = &device.queues[index];
-            if (queue.ready() and queue.publish()) device.interruptQueue(index);
-        }
+        self.device.?.publish(&self.touched);
     }
 
     /// See `Model.drain`: nothing is ever in flight. After a reset the guest begins anew.
     pub fn drain(self: *Console, mode: model.DrainMode) void {
         if (mode == .finish) return self.endBatch();
-        self.touched = 0;
+        self.touched = .{};
         for (self.all()) |*slot| slot.port.state = .{};
     }
 
@@ -272,7 +263,7 @@ pub const Console = struct {
         device.work.lock();
         defer device.work.unlock();
         const count = slot.port.receive(device, data, &self.pieces);
-        if (count != 0) self.touch(config.receiveQueue(slot.port.number));
+        if (count != 0) self.touched.add(config.receiveQueue(slot.port.number));
         return count;
     }
 

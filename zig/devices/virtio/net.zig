@@ -19,6 +19,7 @@ const system = @import("../../kernel/system.zig");
 const tap = @import("../../kernel/tap.zig");
 const trace = @import("../../trace/trace.zig");
 const Device = @import("../../virtio/device.zig").Device;
+const QueueSet = @import("../../virtio/queue_set.zig").QueueSet;
 const Ring = @import("../../virtio/served.zig").Ring;
 
 pub const Params = net_config.Params;
@@ -83,7 +84,7 @@ pub const Net = struct {
     mac: std.atomic.Value(u64),
     link_up: std.atomic.Value(bool) = .init(true),
     /// Queues with used chains that the guest has not been told of.
-    touched: u64 = 0,
+    touched: QueueSet = .{},
     pieces: [piece_count_max]chain.Iovec = undefined,
     gathered: net_receive.Gathered = .{},
     /// For the frames that wait, one a pair; touched when the first does.
@@ -263,7 +264,7 @@ pub const Net = struct {
                     },
                     .broken => return,
                 }
-                self.touch(queue_index);
+                self.touched.add(queue_index);
             }
             if (rest == 0) break;
             if (!queue.enableNotifications()) return;
@@ -382,7 +383,7 @@ pub const Net = struct {
             .pair = pair.index,
             .len = size,
         });
-        self.touch(2 * pair.index);
+        self.touched.add(2 * pair.index);
     }
 
     fn mergeable(self: *const Net) bool {
@@ -418,23 +419,14 @@ pub const Net = struct {
         return true;
     }
 
-    /// The guest is to hear of what a queue used.
-    pub fn touch(self: *Net, queue_index: u16) void {
-        self.touched |= @as(u64, 1) << @intCast(queue_index);
-    }
-
     pub fn endBatch(self: *Net) void {
-        while (self.touched != 0) {
-            const index: u16 = @ctz(self.touched);
-            self.touched &= self.touched - 1;
-            if (self.device.queues[index].publish()) self.device.interruptQueue(index);
-        }
+        self.device.publish(&self.touched);
     }
 
     /// See `Model.drain`. Nothing is in flight; a reset forgets what the driver has said.
     pub fn drain(self: *Net, mode: model.DrainMode) void {
         if (mode == .finish) return self.endBatch();
-        self.touched = 0;
+        self.touched = .{};
         self.active_count = 1;
         self.filter = .{};
         self.mac.store(addressBits(self.params.mac), .release);

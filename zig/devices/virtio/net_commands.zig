@@ -19,7 +19,7 @@ pub fn run(net: *Net, queue_index: u16) void {
             const popped = queue.pop() catch |err| return device.fail(.{ .queue = err });
             const head = popped orelse break;
             if (!runOne(net, queue, head)) return;
-            net.touch(queue_index);
+            net.touched.add(queue_index);
         }
         if (!queue.enableNotifications()) return;
     }
