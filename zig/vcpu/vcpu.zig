@@ -90,7 +90,8 @@ pub const Vcpu = struct {
     /// True when the thread does not run guest code and will not until asked.
     pub fn isAtRest(self: *const Vcpu) bool {
         return switch (self.currentState()) {
-            .paused, .parked, .stopped => true,
+            .paused => self.request.load(.seq_cst) == @backingInt(Request.pause),
+            .parked, .stopped => true,
             .created => self.thread == null,
             .running => false,
         };
