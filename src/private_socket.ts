@@ -1,7 +1,7 @@
 // A unix socket to listen on that is the owner's alone (mode 0600) from its first moment.
 
 import { chmodSync } from "node:fs";
-import { messageOf, UserError } from "./errors.ts";
+import { errorCode, listenFault, UserError } from "./errors.ts";
 
 export interface PrivateSocket<Data> {
   /** For sentences: "QMP". */
@@ -23,7 +23,8 @@ export async function listenPrivately<Data>(options: PrivateSocket<Data>): Promi
     chmodSync(path, 0o600);
     return { stop: (force) => bound.stop(force) };
   } catch (error) {
-    throw new UserError(`Cannot listen for ${what} on '${path}': ${messageOf(error)}.`);
+    const fault = listenFault(errorCode(error));
+    throw new UserError(`Cannot listen for ${what} on '${path}': ${fault}.`);
   } finally {
     process.umask(mask);
   }

@@ -4,7 +4,7 @@ import { closeSync } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { connect, listen } from "../core/host_calls.ts";
-import { UserError } from "../errors.ts";
+import { listenFault, UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { ChardevConfig } from "../options/config.ts";
 import { placeName, type SocketPlace, socketPlace } from "../options/socket_place.ts";
@@ -37,7 +37,9 @@ function listenAt(core: Core, place: SocketPlace, id: string): number {
   try {
     return listen(core, socketAddress(place));
   } catch (error) {
-    throw asSentence(error, `Chardev '${id}' cannot listen on '${placeName(place)}'`);
+    if (!(error instanceof CoreError)) throw error;
+    const fault = listenFault(errnoText(error.errno));
+    throw new UserError(`Chardev '${id}' cannot listen on '${placeName(place)}': ${fault}.`);
   }
 }
 
@@ -45,11 +47,10 @@ function connectTo(core: Core, place: SocketPlace, id: string): number {
   try {
     return connect(core, socketAddress(place));
   } catch (error) {
-    throw asSentence(error, `Chardev '${id}' cannot connect to '${placeName(place)}'`);
+    if (!(error instanceof CoreError)) throw error;
+    throw new UserError(
+      `Chardev '${id}' cannot connect to '${placeName(place)}' (${errnoText(error.errno)}); ` +
+        "choose another place, or listen with server,nowait.",
+    );
   }
-}
-
-function asSentence(error: unknown, what: string): unknown {
-  if (!(error instanceof CoreError)) return error;
-  return new UserError(`${what} (${errnoText(error.errno)}); choose another place.`);
 }

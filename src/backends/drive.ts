@@ -6,7 +6,7 @@ import { CoreError } from "../core/error.ts";
 import { directAlignment, lockFile } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
 import type { DriveConfig } from "../options/config.ts";
-import { openForUser } from "./file.ts";
+import { openStored } from "./file.ts";
 
 export interface Drive {
   readonly fd: number;
@@ -26,11 +26,12 @@ const UNALIGNED: Alignment = { requestAlignment: 1, bufferAlignment: 1 };
 /** Opens and locks the file of a -drive. */
 export function openDrive(core: Core, config: DriveConfig): Drive {
   const access = config.readonly ? constants.O_RDONLY : constants.O_RDWR;
-  const fd = openForUser(config.file, {
+  const use = {
     what: "The disk",
     option: `drive '${config.id}'`,
     flags: access | (config.direct ? constants.O_DIRECT : 0),
-  });
+  };
+  const fd = openStored(config.file, use, "a file or a block device");
   try {
     lock(core, fd, config);
     return {
@@ -61,9 +62,6 @@ function sizeOf(fd: number, config: DriveConfig): number {
   const status = fstatSync(fd);
   const name = `The disk '${config.file}' of drive '${config.id}'`;
   if (status.isDirectory()) throw new UserError(`${name} is a folder; a file is needed.`);
-  if (!status.isFile() && !status.isBlockDevice()) {
-    throw new UserError(`${name} is neither a regular file nor a block device.`);
-  }
   const size = status.isFile() ? status.size : blockDeviceSize(status.rdev);
   if (size < SECTOR_SIZE) {
     throw new UserError(`${name} has ${size} bytes; a disk has at least one sector of 512.`);

@@ -1,6 +1,6 @@
 // Opens files of the user with one sentence for each way in which that can fail.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import type { BootFile } from "../boot/plan.ts";
 import { errorCode, UserError } from "../errors.ts";
 
@@ -23,11 +23,39 @@ export function openForUser(path: string, use: FileUse): number {
   }
 }
 
+/**
+ * Opens what holds bytes. A pipe, a socket or a character device is refused unopened: the first
+ * would wait for its other end, and with it a machine that runs.
+ */
+export function openStored(path: string, use: FileUse, wanted: string): number {
+  const kind = kindOf(path);
+  if (kind === undefined) return openForUser(path, use);
+  throw new UserError(`${use.what} '${path}' (${use.option}) is ${kind}; ${wanted} is needed.`);
+}
+
+/** What holds no bytes at `path`; undefined for anything else. */
+function kindOf(path: string): string | undefined {
+  let status: Stats;
+  try {
+    status = statSync(path);
+  } catch {
+    // What is wrong with the path, opening it tells.
+    return undefined;
+  }
+  if (status.isFIFO()) return "a pipe";
+  if (status.isSocket()) return "a socket";
+  return status.isCharacterDevice() ? "a character device" : undefined;
+}
+
 function reasonOf(error: unknown): string {
   const code = errorCode(error);
   switch (code) {
     case "ENOENT":
       return "does not exist; check the path.";
+    case "ENOTDIR":
+      return "lies below a file, not a folder; check the path.";
+    case "ENAMETOOLONG":
+      return "has a name that is too long for a file; check the path.";
     case "EACCES":
     case "EPERM":
       return `may not be opened by user ${process.getuid?.() ?? "?"}; change its permissions.`;
@@ -54,11 +82,11 @@ export interface OpenBootFile extends BootFile {
 
 /** Opens a kernel or an initrd, which must be a regular file. */
 export function openBootFile(path: string, use: Omit<FileUse, "flags">): OpenBootFile {
-  const fd = openForUser(path, { ...use, flags: "r" });
+  const fd = openStored(path, { ...use, flags: "r" }, "a file");
   const status = fstatSync(fd);
   if (!status.isFile()) {
     closeSync(fd);
-    const kind = status.isDirectory() ? "a folder" : "not a regular file";
+    const kind = status.isDirectory() ? "a folder" : "a block device";
     throw new UserError(`${use.what} '${path}' (${use.option}) is ${kind}; a file is needed.`);
   }
   return {

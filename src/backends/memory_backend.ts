@@ -17,7 +17,7 @@ import { createMemoryFile } from "../core/host_calls.ts";
 import { errorCode, UserError } from "../errors.ts";
 import type { MemoryZone } from "../options/config.ts";
 import { formatSize } from "../options/values.ts";
-import { openForUser } from "./file.ts";
+import { openForUser, openStored } from "./file.ts";
 
 /** What a zone's memory is mapped from. */
 export interface MemoryBackend {
@@ -76,11 +76,12 @@ function openTemporary(zone: MemoryZone, folder: string): number {
 }
 
 function openNamed(zone: MemoryZone, path: string): number {
-  const fd = openForUser(path, useOf(zone, constants.O_CREAT));
+  const use = useOf(zone, constants.O_CREAT);
+  const fd = openStored(path, use, "a file or a folder");
   if (fstatSync(fd).isFile()) return fd;
   closeSync(fd);
   throw new UserError(
-    `The file '${path}' of ${zone.what} is neither a regular file nor a folder; name one of them.`,
+    `${use.what} '${path}' (${use.option}) is a block device; a file or a folder is needed.`,
   );
 }
 

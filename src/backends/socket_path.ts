@@ -1,16 +1,16 @@
 // The path of a unix socket before somebody listens there: what a dead process left is removed,
 // anything else is refused.
 
-import { lstatSync, rmSync } from "node:fs";
+import { lstatSync, rmSync, type Stats } from "node:fs";
 import type { Core } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { isSocketInUse } from "../core/host_calls.ts";
-import { UserError } from "../errors.ts";
+import { errorCode, listenFault, UserError } from "../errors.ts";
 import { unixAddress } from "./socket_address.ts";
 
 /** Makes way for a new socket; `what` begins a sentence: "The QMP socket '/run/vm'". */
 export function clearSocketPath(core: Core, path: string, what: string): void {
-  const status = lstatSync(path, { throwIfNoEntry: false });
+  const status = statusOf(path, what);
   if (status === undefined) return;
   if (!status.isSocket()) {
     throw new UserError(`${what} exists and is no socket; choose another path.`);
@@ -19,6 +19,14 @@ export function clearSocketPath(core: Core, path: string, what: string): void {
     throw new UserError(`${what} is in use by another process; choose another.`);
   }
   rmSync(path, { force: true });
+}
+
+function statusOf(path: string, what: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new UserError(`${what} cannot be made: ${listenFault(errorCode(error))}.`);
+  }
 }
 
 function belongsToSomebody(core: Core, path: string, what: string): boolean {

@@ -81,8 +81,19 @@ function parseArguments<A extends ArgumentSchema>(
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   const path = v.getDotPath(issue) ?? "arguments";
-  const expected = `expected ${issue.expected ?? "another value"}, but got ${issue.received}`;
+  if (issue.input === undefined) {
+    const wanted = schema.entries[path]?.expects;
+    const kind = wanted === undefined ? "" : `, expected ${wanted}`;
+    throw new QmpError("GenericError", `The argument '${path}' of '${name}' is missing${kind}.`);
+  }
+  const expected = `expected ${expectation(issue)}, but got ${issue.received}`;
   throw new QmpError("GenericError", `Bad argument '${path}' of '${name}': ${expected}.`);
+}
+
+/** What would have been right, in words: valibot's are ">=0" and "<=2". */
+function expectation({ expected }: v.BaseIssue<unknown>): string {
+  const words = expected ?? "another value";
+  return words.replace(/^>=/, "at least ").replace(/^<=/, "at most ");
 }
 
 /** A reply ready to send, and what follows it. */
@@ -139,7 +150,7 @@ export class CommandTable {
       const sentence = `Bad JSON: ${messageOf(error)}.`;
       return { reply: errorReply("GenericError", sentence), succeeded: false };
     }
-    const { id } = message;
+    const id = idText(message, text);
     try {
       const { execute, args } = readRequest(message);
       const { result, afterReply } = await this.#find(execute).run(context, args);
@@ -166,11 +177,32 @@ export class CommandTable {
   }
 }
 
-/** The id of a request that is refused unread, if it can be found. */
-export function idOf(text: string): unknown {
+/** The id of a request that is refused unread, if it can be found, as JSON. */
+export function idOf(text: string): string | undefined {
   try {
-    return (JSON.parse(text) as Readonly<Record<string, unknown>>).id;
+    return idText(JSON.parse(text), text);
   } catch {
     return undefined;
   }
+}
+
+/** The id of a message as JSON: a number keeps digits that this language would round. */
+function idText({ id }: Readonly<Record<string, unknown>>, text: string): string | undefined {
+  const isExact = typeof id !== "number" || Number.isSafeInteger(id);
+  return (isExact ? undefined : numberText(text)) ?? JSON.stringify(id);
+}
+
+/** The text of a number that is the member `id` of the outermost object. */
+function numberText(text: string): string | undefined {
+  const texts = new Map<unknown, string>();
+  function note(
+    this: unknown,
+    key: string,
+    value: unknown,
+    context?: { source?: string },
+  ): unknown {
+    if (key === "id" && context?.source !== undefined) texts.set(this, context.source);
+    return value;
+  }
+  return texts.get(JSON.parse(text, note));
 }

@@ -27,23 +27,23 @@ export function versionObject(version: string) {
   return { qemu: { micro: 1, minor: 0, major: 5 }, package: `StratoVirt-${version}` };
 }
 
-/** One message with its line end. */
-function encode(message: unknown): string {
-  return `${JSON.stringify(message)}\r\n`;
+/** One message with its line end; an id, which is JSON already, comes last. */
+function encode(message: object, id?: string): string {
+  const text = JSON.stringify(message);
+  return id === undefined ? `${text}\r\n` : `${text.slice(0, -1)},"id":${id}}\r\n`;
 }
 
 export function greeting(version: string): string {
   return encode({ QMP: { version: versionObject(version), capabilities: [] } });
 }
 
-/** `id` is echoed last, and only if the request had one. */
-export function successReply(result: unknown, id: unknown): string {
-  return encode(id === undefined ? { return: result } : { return: result, id });
+/** `id` is the JSON of the request's, if it had one. */
+export function successReply(result: unknown, id?: string): string {
+  return encode({ return: result }, id);
 }
 
-export function errorReply(errorClass: ErrorClass, desc: string, id?: unknown): string {
-  const error = { class: errorClass, desc };
-  return encode(id === undefined ? { error } : { error, id });
+export function errorReply(errorClass: ErrorClass, desc: string, id?: string): string {
+  return encode({ error: { class: errorClass, desc } }, id);
 }
 
 /** An event at a time in milliseconds since 1970. */

@@ -1,7 +1,7 @@
 // Listens on a unix or tcp socket for one QMP client at a time.
 
 import type { Socket } from "bun";
-import { messageOf, UserError } from "../errors.ts";
+import { errorCode, listenFault, UserError } from "../errors.ts";
 import { removeOwnFile } from "../files.ts";
 import type { QmpEndpoint } from "../options/config.ts";
 import { listenPrivately } from "../private_socket.ts";
@@ -217,6 +217,7 @@ async function bind(endpoint: QmpEndpoint, socket: Bun.SocketHandler<Client>): P
     return Bun.listen<Client>({ hostname: endpoint.host, port: endpoint.port, socket });
   } catch (error) {
     const where = `${endpoint.host}:${endpoint.port}`;
-    throw new UserError(`Cannot listen for QMP on '${where}': ${messageOf(error)}.`);
+    const fault = listenFault(errorCode(error));
+    throw new UserError(`Cannot listen for QMP on '${where}': ${fault}.`);
   }
 }

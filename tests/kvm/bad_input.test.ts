@@ -29,6 +29,7 @@ place("small", new Uint8Array(511));
 place("large", new Uint8Array(0));
 truncateSync(folder.file("large"), GIB);
 mkdirSync(folder.file("folder"));
+Bun.spawnSync(["mkfifo", folder.file("pipe")]);
 
 /** Words of a command line; `@name` is a file of the test's folder. */
 function words(line: string): string[] {
@@ -48,7 +49,8 @@ const KERNELS: readonly Row[] = [
   ["-kernel @cut", /^The kernel '.*cut' is cut off: .*promises 3584 bytes.* has 3000/],
   ["-kernel @aarch64", /^The kernel '.*aarch64' is an aarch64 kernel image; a bzImage/],
   ["-kernel @folder", /^The kernel '.*folder' \(-kernel\) is a folder; a file is needed\.$/],
-  ["-kernel /dev/null", /^The kernel '\/dev\/null' \(-kernel\) is not a regular file; a file is/],
+  ["-kernel /dev/null", /^The kernel '\/dev\/null' \(-kernel\) is a character device; a file is/],
+  ["-kernel @pipe", /^The kernel '.*pipe' \(-kernel\) is a pipe; a file is needed\.$/],
   ["-kernel @large", /^The kernel '.*large' has 1024 MiB, more than .*; give more with -m\.$/],
   [`${KERNEL} -initrd @missing`, /^The initrd '.*missing' \(-initrd\) does not exist; check/],
   [`${KERNEL} -initrd @folder`, /^The initrd '.*folder' \(-initrd\) is a folder; a file is/],
@@ -61,7 +63,12 @@ const DISKS: readonly Row[] = [
   ["@folder", /^The disk '.*folder' \(drive 'd'\) is a folder; a file is needed\.$/],
   ["@nothing", /^The disk '.*nothing' of drive 'd' has 0 bytes; a disk has at least one sector/],
   ["@small", /^The disk '.*small' of drive 'd' has 511 bytes; a disk has at least one sector/],
-  ["/dev/null", /^The disk '\/dev\/null' of drive 'd' is neither a regular file nor a block/],
+  [
+    "/dev/null",
+    /^The disk '\/dev\/null' \(drive 'd'\) is a character device; a file or a block device is/,
+  ],
+  ["@pipe", /^The disk '.*pipe' \(drive 'd'\) is a pipe; a file or a block device is needed\.$/],
+  ["@kernel/x", /^The disk '.*kernel\/x' \(drive 'd'\) lies below a file, not a folder; check the/],
 ];
 
 const OTHERS: readonly Row[] = [
@@ -70,7 +77,12 @@ const OTHERS: readonly Row[] = [
   ["-serial file,path=@missing/x", /^The output file '.*\/missing\/x' \(chardev '.*'\) does not/],
   ["-serial socket,path=@missing/x,server,nowait", /^Chardev .* cannot listen on '.*missing\/x'/],
   ["-serial socket,path=@kernel,server,nowait", /^The socket path '.*kernel' .* is no socket; cho/],
-  ["-qmp unix:@missing/x,server,nowait", /^Cannot listen for QMP on '.*missing\/x'/],
+  ["-qmp unix:@missing/x,server,nowait", /^Cannot listen for QMP on '.*\/x': its folder does not/],
+  [
+    "-qmp unix:@kernel/x,server,nowait",
+    /^The QMP socket '.*' cannot be made: it lies below a file/,
+  ],
+  ["-qmp tcp:192.0.2.1:4444,server,nowait", /^Cannot listen for QMP on .*: this host has no such/],
   ["-qmp unix:@kernel,server,nowait", /^The QMP socket '.*kernel' exists and is no socket; choose/],
   ["-D @missing/x", /^The log file '.*missing\/x' \(-D\) cannot be opened \(ENOENT\); check/],
 ];

@@ -62,12 +62,17 @@ export class Client {
 
   /** The next message; waits for it. */
   async next(): Promise<Message> {
+    return JSON.parse(await this.nextText());
+  }
+
+  /** The next message as it was sent. */
+  async nextText(): Promise<string> {
     while (this.#lines.length === 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    return JSON.parse(this.#lines.shift() ?? "");
+    return this.#lines.shift() ?? "";
   }
 
   /** The next `count` messages. */

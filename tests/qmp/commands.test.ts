@@ -152,6 +152,36 @@ const refused = [
     "Bad argument 'enable' of 'qmp_capabilities': expected Array, but got 3.",
   ],
   [
+    '{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}',
+    "GenericError",
+    "The capability 'oob' is not offered; none is.",
+  ],
+  [
+    '{"execute":"balloon"}',
+    "GenericError",
+    "The argument 'value' of 'balloon' is missing, expected number.",
+  ],
+  [
+    '{"execute":"blockdev-add","arguments":{"node-name":"d","file":{"driver":"file"}}}',
+    "GenericError",
+    "The argument 'file.filename' of 'blockdev-add' is missing.",
+  ],
+  [
+    '{"exec-oob":"stop"}',
+    "GenericError",
+    "Unknown key 'exec-oob' of a request. Known: execute, arguments, id.",
+  ],
+  [
+    '{"execute":"stop","arguments":null}',
+    "GenericError",
+    "The 'arguments' of 'stop' must be a JSON object.",
+  ],
+  [
+    `{"execute":"stop","arguments":${'{"a":'.repeat(8000)}1${"}".repeat(8001)}`,
+    "GenericError",
+    "Unknown argument 'a' of 'stop'. It takes none.",
+  ],
+  [
     '{"execute":"stop","arguments":[]}',
     "GenericError",
     "The 'arguments' of 'stop' must be a JSON object.",

@@ -35,6 +35,29 @@ test("a command over many reads is put together", async () => {
   expect(await client.next()).toMatchObject({ id: '{é"}' });
 });
 
+test.each([
+  "12345678901234567890",
+  "-9007199254740993",
+  "1e400",
+  "1.5",
+  "0",
+  "true",
+  "null",
+  '"\\ud800"',
+  '[1,{"id":2}]',
+  `${"[".repeat(20_000)}${"]".repeat(20_000)}`,
+])("the id %s comes back as it was sent", async (id) => {
+  const client = await qmp.greeted();
+  client.send(`{"id":${id},"execute":"query-kvm","arguments":{"id":98765432109876543210}}`);
+  client.send(`{"execute":"query-target","id":${id}}`);
+  const error = {
+    class: "GenericError",
+    desc: "Unknown argument 'id' of 'query-kvm'. It takes none.",
+  };
+  expect(await client.nextText()).toBe(`{"error":${JSON.stringify(error)},"id":${id}}`);
+  expect(await client.nextText()).toBe(`{"return":{"arch":"x86_64"},"id":${id}}`);
+});
+
 test("garbage gets one error a line, and the next line works", async () => {
   const client = await qmp.greeted();
   client.send('hello {"execute":"stop"}\nquery-status\n{"execute":"query-kvm","id":9}');
@@ -125,7 +148,9 @@ test("closing the server ends its client", async () => {
 test("a path in a folder that is not there is refused", async () => {
   const path = join(qmp.folder, "no", "qmp.sock");
   const serving = serveQmp({ transport: "unix", path }, new FakeMachine(), "0.1.0");
-  await expect(serving).rejects.toThrow(`Cannot listen for QMP on '${path}'`);
+  await expect(serving).rejects.toThrow(
+    `Cannot listen for QMP on '${path}': its folder does not exist.`,
+  );
 });
 
 test("QMP is served over tcp", async () => {

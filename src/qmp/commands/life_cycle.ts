@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { command, empty } from "../command.ts";
+import { QmpError } from "../protocol.ts";
 
 const none = { result: {} } as const;
 
@@ -9,9 +10,13 @@ export const lifeCycleCommands = [
   command({
     name: "qmp_capabilities",
     help: "Ends the negotiation of capabilities, of which there are none.",
-    args: v.strictObject({ enable: v.optional(v.pipe(v.array(v.string()), v.maxLength(0))) }),
+    args: v.strictObject({ enable: v.optional(v.array(v.string())) }),
     result: empty,
-    run: () => none,
+    run: (_, { enable = [] }) => {
+      const [first] = enable;
+      if (first === undefined) return none;
+      throw new QmpError("GenericError", `The capability '${first}' is not offered; none is.`);
+    },
   }),
   command({
     name: "query-status",
