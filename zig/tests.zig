@@ -31,6 +31,7 @@ test {
     _ = @import("io/channel.zig");
     _ = @import("io/escape.zig");
     _ = @import("io/output_ring.zig");
+    _ = @import("io/readiness.zig");
     _ = @import("devices/platform/serial.zig");
     _ = @import("devices/platform/cmos.zig");
     _ = @import("devices/platform/i8042.zig");

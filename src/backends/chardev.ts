@@ -1,10 +1,11 @@
 // The host side of a character device: opens what the user named and gives the descriptors to Zig.
 
-import { closeSync, constants, existsSync, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync } from "node:fs";
 import type { Core, NewChardev } from "../core/core.ts";
 import { CoreError, errnoText } from "../core/error.ts";
 import { preparePty, setTerminalRaw, watchPty } from "../core/host_calls.ts";
 import { UserError } from "../errors.ts";
+import { openWithoutBlocking } from "../files.ts";
 import type { ChardevConfig } from "../options/config.ts";
 import { openSocket } from "./chardev_socket.ts";
 import { openForUser } from "./file.ts";
@@ -56,29 +57,6 @@ function openStdio(core: Core, id: string): Chardev {
     output.close();
   };
   return { ...attach(core, id, "standard output", parts), close };
-}
-
-interface OwnDescriptor {
-  readonly fd: number;
-  close(): void;
-}
-
-/**
- * A terminal or pipe as an open file of our own that never blocks: that of the user is shared with
- * the programs that gave it to us, which expect it to block. Where it cannot be opened again, it
- * is used as it is.
- */
-function openWithoutBlocking(fd: number, mode: number): OwnDescriptor {
-  const asItIs = { fd, close: () => {} };
-  try {
-    const status = fstatSync(fd);
-    if (!status.isFIFO() && !status.isCharacterDevice()) return asItIs;
-    const flags = mode | constants.O_NONBLOCK | constants.O_NOCTTY;
-    const own = openSync(`/proc/self/fd/${fd}`, flags);
-    return { fd: own, close: () => closeSync(own) };
-  } catch {
-    return asItIs;
-  }
 }
 
 /** A pipe or a terminal with this path must not stop the machine. */

@@ -1,6 +1,6 @@
 // Generated from zig/abi.zig by `bun run gen`; do not edit.
 
-export const ABI_HASH = 2228372986552462;
+export const ABI_HASH = 2828606010685263;
 
 export const CONSTANTS = {
   noLine: 4294967295,
@@ -843,6 +843,7 @@ export const SYMBOLS = {
   host_prepare_pty: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   host_watch_pty: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   host_lock_file: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  host_write_now: { args: ["i32", "ptr", "u32", "ptr"], returns: "i32" },
   cpu_vendor: { args: ["ptr"], returns: "i32" },
   host_memory_file: { args: ["ptr", "u64_fast", "ptr"], returns: "i32" },
   host_direct_alignment: { args: ["ptr", "i32", "ptr"], returns: "i32" },

@@ -76,6 +76,13 @@ export function setTerminalRaw(core: Core, fd: number): void {
   core.call("terminal_set_raw", fd);
 }
 
+/** Writes what a descriptor takes without waiting; returns how many bytes that were. */
+export function writeNow(fd: number, bytes: Uint8Array): number {
+  const out = new Uint8Array(4);
+  loadLibrary().host_write_now(fd, bytes, bytes.length, out);
+  return new DataView(out.buffer).getUint32(0, true);
+}
+
 const VENDOR_SIZE = 12;
 
 /** The maker of the host's processor, such as "GenuineIntel"; "" where it is not told. */

@@ -1,14 +1,14 @@
 // The log of the control plane: one line format on stderr or in a file (behaviour 1.11), levels
 // from STRATOVIRT_LOG_LEVEL, default error as the guidebook promises (chapter 1.9).
 
-import { writeSync } from "node:fs";
 import { type ConsolaReporter, createConsola } from "consola/core";
 import { LogFile } from "./log_file.ts";
+import { LossyLines } from "./lossy_lines.ts";
+import { STANDARD_ERROR, StandardError } from "./standard_error.ts";
 
 const LEVELS = { error: 0, warn: 1, info: 3, debug: 4, trace: 5 } as const;
 type LevelName = keyof typeof LEVELS;
 
-const STDERR = 2;
 /** Asked for once: the filter allows no getpid. */
 const PID = process.pid;
 
@@ -46,13 +46,14 @@ export function logLevel(word: string | undefined): LevelName {
 /** Logs to `path`, or to stderr without one. */
 export function openLog(path: string | undefined, level: LevelName): Log {
   const file = path === undefined ? undefined : new LogFile(path);
-  const write = (line: string, date: Date): void => {
-    if (file === undefined) writeQuietly(line);
-    else file.write(line, date);
-  };
+  const place = file ?? new StandardError();
+  const lines = new LossyLines(place, (count) => {
+    const text = `${count} lines are missing before this one: the log did not take them`;
+    return formatLine(originOf(new Date()), "error", text);
+  });
   const reporter: ConsolaReporter = {
     log: ({ date, type, args }) => {
-      write(formatLine(originOf(date), type, args.map(String).join(" ")), date);
+      lines.write(formatLine(originOf(date), type, args.map(String).join(" ")), date);
     },
   };
   const consola = createConsola({ level: LEVELS[level], reporters: [reporter] });
@@ -64,23 +65,17 @@ export function openLog(path: string | undefined, level: LevelName): Log {
     showsTrace: level === "trace",
     trace: (text, origin = originOf(new Date())) => {
       if (level !== "trace") return;
-      write(formatLine(origin, "trace", text), new Date(Number(origin.timeNs / NS_PER_MS)));
+      lines.write(formatLine(origin, "trace", text), new Date(Number(origin.timeNs / NS_PER_MS)));
     },
-    fd: file?.fd ?? STDERR,
+    fd: file?.fd ?? STANDARD_ERROR,
     onTurn: (listener) => {
       if (file !== undefined) file.onTurn = listener;
     },
-    close: () => file?.close(),
+    close: () => {
+      lines.finish(new Date());
+      place.close();
+    },
   };
-}
-
-/** To standard error, which may be a file on a full disk or a pipe that nobody reads any more. */
-function writeQuietly(line: string): void {
-  try {
-    writeSync(STDERR, line);
-  } catch {
-    // Nobody is left to tell.
-  }
 }
 
 function originOf(date: Date): LineOrigin {

@@ -5,6 +5,13 @@ import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from
 import { errorCode, UserError } from "../errors.ts";
 
 const MODE = 0o640;
+/** A pipe that nobody reads must not hold the machine up. */
+const FLAGS =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_APPEND |
+  constants.O_NONBLOCK |
+  constants.O_NOCTTY;
 const SIZE_MAX = 100 * 2 ** 20;
 const OLDER_COUNT = 6;
 
@@ -38,16 +45,18 @@ export class LogFile {
     return this.#fd;
   }
 
-  write(line: string, now: Date): void {
-    const bytes = new TextEncoder().encode(line);
+  /** Returns how many bytes there was room for. */
+  write(bytes: Uint8Array, now: Date): number {
     try {
       if (this.#size + bytes.length > this.#sizeMax || now.getDate() !== this.#day) {
         this.#turnOver(now);
       }
-      writeSync(this.#fd, bytes);
-      this.#size += bytes.length;
+      const count = writeSync(this.#fd, bytes);
+      this.#size += count;
+      return count;
     } catch {
-      // Nobody is left to tell: the next line tries again.
+      // A full disk, mostly: the next line tries again and tells what is missing.
+      return 0;
     }
   }
 
@@ -74,5 +83,5 @@ export class LogFile {
 }
 
 function open(path: string): number {
-  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, MODE);
+  return openSync(path, FLAGS, MODE);
 }

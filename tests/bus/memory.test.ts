@@ -120,13 +120,15 @@ describe("a memory file", () => {
   test("that is no file, or has no folder, is refused by name", () => {
     const what = "of the guest's memory";
     expect(refusalOf("-m 128M -mem-path /dev/null")).toBe(
-      `The file ${what} '/dev/null' (mem-path) is a character device; a file or a folder is needed.`,
+      `The file ${what} '/dev/null' (mem-path) is a character device; ` +
+        "a file or a folder is needed.",
     );
     expect(refusalOf("-m 128M -mem-path /nowhere/memory")).toBe(
       `The file ${what} '/nowhere/memory' (mem-path) does not exist; check the path.`,
     );
     expect(refusalOf("-m 128M -mem-path /dev/null/memory")).toBe(
-      `The file ${what} '/dev/null/memory' (mem-path) lies below a file, not a folder; check the path.`,
+      `The file ${what} '/dev/null/memory' (mem-path) lies below a file, not a folder; ` +
+        "check the path.",
     );
   });
 });

@@ -12,6 +12,20 @@ const FILL = [
   "shift",
   'exec "$@"',
 ].join("\n");
+/** Runs the rest with a standard error that nobody reads; says at the end whether it was filled. */
+const UNREAD = `
+import os, socket, sys
+ends = socket.socketpair() if sys.argv[1] == "socket" else None
+ours, theirs = [end.fileno() for end in ends] if ends else os.pipe()
+child = os.fork()
+if child == 0:
+    os.dup2(theirs, 2)
+    os.execvp(sys.argv[2], sys.argv[2:])
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+room = os.read(ours, 1 << 20)
+sys.stderr.write("full\\n" if len(room) >= 1 << 12 else room.decode())
+sys.exit(code)
+`;
 const environment = { STRATOVIRT_LOG_LEVEL: "trace" };
 
 function canMount(): boolean {
@@ -39,6 +53,22 @@ export function describeLog(): void {
     expect(await client.ask("quit")).toEqual({ return: {} });
     expect((await machine.program.end).code).toBe(0);
   });
+
+  test.each(["pipe", "socket"])(
+    "a standard error that is a %s and never read costs lines, never the machine",
+    async (kind) => {
+      await using machine = diskMachine({
+        argv: () => ["-trace", "type=all"],
+        program: () => ({ launcher: ["python3", "-c", UNREAD, kind], environment }),
+      });
+      const client = await machine.connect();
+      for (let score = 0; score < 3; score += 1) await untilItReads(client);
+      expect(await client.ask("query-mem")).toEqual({ return: {} });
+      expect(await client.ask("quit")).toEqual({ return: {} });
+      const { code, stderr } = await machine.program.end;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "full\n" });
+    },
+  );
 
   test("a standard error that takes nothing costs lines, never the machine", async () => {
     await using machine = diskMachine({

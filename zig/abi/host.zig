@@ -4,6 +4,7 @@ const errors = @import("../errors.zig");
 const tap = @import("../kernel/tap.zig");
 const vhost = @import("../kernel/vhost.zig");
 const chardev = @import("../io/chardev_types.zig");
+const readiness = @import("../io/readiness.zig");
 const descriptors = @import("../host/descriptors.zig");
 const processor = @import("../host/processor.zig");
 const sockets = @import("../host/sockets.zig");
@@ -102,6 +103,12 @@ pub fn host_watch_pty(core: *Core, number: u32, out: *i32) callconv(.c) Status {
 pub fn host_lock_file(core: *Core, fd: i32, exclusive: u32) callconv(.c) Status {
     const mode: descriptors.LockMode = if (exclusive != 0) .exclusive else .shared;
     return done(descriptors.lockFile(fd, mode, &core.failure));
+}
+
+/// Writes what a descriptor takes without waiting; `out` is how many bytes that were.
+pub fn host_write_now(fd: i32, data: [*]const u8, size: u32, out: *u32) callconv(.c) Status {
+    out.* = @intCast(readiness.writeNow(fd, data[0..size]));
+    return .ok;
 }
 
 /// Writes 12 bytes: the maker of the host's processor, zeroes where none is told.

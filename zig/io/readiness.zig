@@ -41,4 +41,40 @@ pub fn writeQuietly(fd: i32, data: []const u8) system.Result {
     return system.result(linux.write(fd, data.ptr, data.len));
 }
 
+/// Writes as much as `fd` takes without waiting; returns how much that was.
+pub fn writeNow(fd: i32, data: []const u8) usize {
+    var done: usize = 0;
+    while (done < data.len and isWritable(fd)) {
+        const end = @min(data.len, done + chunk_size_max);
+        const answer = writeQuietly(fd, data[done..end]);
+        if (!answer.ok() or answer.value == 0) break;
+        done += answer.value;
+    }
+    return done;
+}
+
 const not_a_socket = 88;
+
+test "what a pipe or a socket takes is written, and the rest is not waited for" {
+    const std = @import("std");
+    var ends: [2]i32 = undefined;
+    try std.testing.expect(system.result(linux.pipe2(&ends, .{ .CLOEXEC = true })).ok());
+    defer for (ends) |fd| system.close(fd);
+    const data: [256 * 1024]u8 = @splat('x');
+    try std.testing.expectEqual(64 * 1024, writeNow(ends[1], &data));
+    try std.testing.expectEqual(0, writeNow(ends[1], "y"));
+    var page: [chunk_size_max]u8 = undefined;
+    try std.testing.expectEqual(page.len, linux.read(ends[0], &page, page.len));
+    try std.testing.expectEqual(1, writeNow(ends[1], "y"));
+
+    var pair: [2]i32 = undefined;
+    const kind = linux.SOCK.STREAM | linux.SOCK.CLOEXEC;
+    const paired = system.result(linux.socketpair(linux.AF.UNIX, kind, 0, &pair));
+    try std.testing.expect(paired.ok());
+    defer system.close(pair[0]);
+    const large: [4 * 1024 * 1024]u8 = @splat('x');
+    const taken = writeNow(pair[0], &large);
+    try std.testing.expect(taken > 0 and taken < large.len);
+    system.close(pair[1]);
+    try std.testing.expectEqual(0, writeNow(pair[0], "y"));
+}
