@@ -75,7 +75,8 @@ test("a connection to nobody is refused with a sentence", () => {
   using folder = new TemporaryFolder();
   const path = folder.file("nobody.sock");
   expect(() => new SerialBench({ connectTo: path })).toThrow(
-    `Chardev 'c' cannot connect to '${path}' (ENOENT); choose another place.`,
+    `Chardev 'c' cannot connect to '${path}' (ENOENT); choose another place, ` +
+      "or listen with server,nowait.",
   );
 });
 
