@@ -19,7 +19,8 @@ const fuzzers = .{
     .rng = Fuzzer(@import("devices/virtio/rng_fuzz.zig").Target),
     .balloon = Fuzzer(@import("devices/virtio/balloon_fuzz.zig").Target),
     .console = Fuzzer(@import("devices/virtio/console_fuzz.zig").Target),
-    .served = @import("virtio/served_fuzz.zig"),
+    .vhost_vsock = @import("virtio/served_fuzz.zig").OverVsock,
+    .vhost_net = @import("virtio/served_fuzz.zig").OverNet,
     .vsock = Fuzzer(@import("devices/virtio/vsock_fuzz.zig").Target),
     .vhost_user = Fuzzer(@import("devices/virtio/vhost_user_fuzz.zig").Target),
 };

@@ -39,7 +39,7 @@ const Bench = struct {
 
     fn init(self: *Bench, interrupts: Interrupts) !void {
         self.* = .{};
-        try self.kernel.start();
+        try self.kernel.start(1);
         _ = try self.memory.add(.{
             .guest_address = memory_base,
             .size = piece_size,
@@ -52,7 +52,7 @@ const Bench = struct {
         if (interrupts == .irqfd) self.line.fd = system.eventfd().fd();
         try self.loop.start("io-test", &self.failure);
         try self.model.init(.{
-            .fd = self.kernel.fd,
+            .fd = self.kernel.fds[0],
             .guest_cid = 0x1_0000_0007,
             .features = offered,
         }, &self.loop, &self.failure);

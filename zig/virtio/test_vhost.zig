@@ -10,7 +10,10 @@ const system = @import("../kernel/system.zig");
 const Lock = @import("../lock.zig").Lock;
 const View = @import("test_ring.zig").View;
 
+/// Devices, and rings of each.
+const device_count_max = 4;
 const ring_count = 2;
+const serve_wait_ms = 1;
 const command_count_max = 256;
 
 pub const Ring = struct {
@@ -27,14 +30,19 @@ pub const Ring = struct {
 const Value = extern struct { ring: u32, value: i32 };
 
 pub const FakeVhost = struct {
-    /// What stands for an open /dev/vhost-….
-    fd: i32 = -1,
+    /// What stands for an open /dev/vhost-…, for each device.
+    fds: [device_count_max]i32 = @splat(-1),
+    /// The last that any device was told, as the next.
     features: u64 = 0,
     memory: kernel.Table(limits.memory_piece_count_max) = undefined,
     /// Held for a command, and while a chain is used.
     guard: Lock = .{},
-    rings: [ring_count]Ring = @splat(.{}),
+    /// Two of each device.
+    rings: [device_count_max * ring_count]Ring = @splat(.{}),
+    /// Whether those of vhost-vsock run.
     running: bool = false,
+    /// It uses all chains as they come.
+    is_serving: bool = false,
     /// The number of a command that is refused with EFAULT.
     refused: ?u8 = null,
     /// The low bytes of the commands so far, in order.
@@ -45,8 +53,9 @@ pub const FakeVhost = struct {
     thread: ?std.Thread = null,
 
     /// Filters the calling thread for good: a test runs on a thread of its own.
-    pub fn start(self: *FakeVhost) !void {
-        self.* = .{ .fd = system.eventfd().fd(), .stop_fd = system.eventfd().fd() };
+    pub fn start(self: *FakeVhost, device_count: usize) !void {
+        self.* = .{ .stop_fd = system.eventfd().fd() };
+        for (self.fds[0..device_count]) |*fd| fd.* = system.eventfd().fd();
         const pledge = @backingInt(linux.PR.SET_NO_NEW_PRIVS);
         _ = linux.prctl(pledge, 1, 0, 0, 0);
         const header: extern struct { count: u16, instructions: [*]const u64 } = .{
@@ -64,7 +73,8 @@ pub const FakeVhost = struct {
     pub fn stop(self: *FakeVhost) void {
         system.eventfdSignal(self.stop_fd);
         if (self.thread) |thread| thread.join();
-        for ([_]i32{ self.fd, self.stop_fd, self.listener }) |fd| system.close(fd);
+        for ([_]i32{ self.stop_fd, self.listener }) |fd| system.close(fd);
+        for (self.fds) |fd| if (fd >= 0) system.close(fd);
     }
 
     /// The command numbers since the last call.
@@ -73,7 +83,19 @@ pub const FakeVhost = struct {
         return self.commands[0..self.command_count];
     }
 
-    /// Refuses a command from now on; null: none.
+    /// Uses all chains from now on.
+    pub fn serveAll(self: *FakeVhost) void {
+        self.guard.lock();
+        defer self.guard.unlock();
+        self.is_serving = true;
+    }
+
+    /// Whether it moves chains of a ring.
+    pub fn runs(self: *const FakeVhost, index: usize) bool {
+        return self.running or self.rings[index].tap_fd >= 0;
+    }
+
+    /// Refuses a command from now on, but for one that stops a ring; null: none.
     pub fn refuse(self: *FakeVhost, number: ?u8) void {
         self.guard.lock();
         defer self.guard.unlock();
@@ -84,7 +106,7 @@ pub const FakeVhost = struct {
     pub fn complain(self: *FakeVhost, index: usize) void {
         self.guard.lock();
         defer self.guard.unlock();
-        if (self.running) system.eventfdSignal(self.rings[index].error_fd);
+        if (self.runs(index)) system.eventfdSignal(self.rings[index].error_fd);
     }
 
     /// Uses the next chain of a ring and calls for it; false when the guest offers none, or it does
@@ -92,7 +114,11 @@ pub const FakeVhost = struct {
     pub fn useChain(self: *FakeVhost, index: usize) bool {
         self.guard.lock();
         defer self.guard.unlock();
-        if (!self.running) return false;
+        return self.useNext(index);
+    }
+
+    fn useNext(self: *FakeVhost, index: usize) bool {
+        if (!self.runs(index)) return false;
         const ring = &self.rings[index];
         const view: View = .{
             .size = ring.size,
@@ -111,7 +137,8 @@ pub const FakeVhost = struct {
             .{ .fd = self.stop_fd, .events = linux.POLL.IN, .revents = 0 },
         };
         while (true) {
-            _ = linux.poll(&fds, fds.len, -1);
+            if (linux.poll(&fds, fds.len, serve_wait_ms) == 0) self.useAll();
+            if (fds[0].revents == 0 and fds[1].revents == 0) continue;
             if (fds[1].revents != 0) return;
             var request: linux.SECCOMP.notif = std.mem.zeroes(linux.SECCOMP.notif);
             const received = system.ioctl(
@@ -122,22 +149,41 @@ pub const FakeVhost = struct {
             if (!received.ok()) continue;
             var response: linux.SECCOMP.notif_resp = std.mem.zeroes(linux.SECCOMP.notif_resp);
             response.id = request.id;
-            response.@"error" = -self.answer(@truncate(request.data.arg1), request.data.arg2);
+            response.@"error" = -self.answer(&.{
+                .fd = @bitCast(@as(u32, @truncate(request.data.arg0))),
+                .number = @truncate(request.data.arg1),
+                .argument = request.data.arg2,
+            });
             const address = @intFromPtr(&response);
             _ = system.ioctl(self.listener, linux.SECCOMP.IOCTL_NOTIF.SEND, address);
         }
     }
 
-    /// Carries out one command; returns 0 or an errno.
-    fn answer(self: *FakeVhost, command: u32, argument: u64) i32 {
+    fn useAll(self: *FakeVhost) void {
         self.guard.lock();
         defer self.guard.unlock();
-        const number: u8 = @truncate(command);
+        if (!self.is_serving) return;
+        for (&self.rings, 0..) |*ring, index| {
+            for (0..ring.size) |_| if (!self.useNext(index)) break;
+        }
+    }
+
+    const Command = struct { fd: i32, number: u32, argument: u64 };
+
+    /// Carries out one command; returns 0 or an errno.
+    fn answer(self: *FakeVhost, command: *const Command) i32 {
+        self.guard.lock();
+        defer self.guard.unlock();
+        const number: u8 = @truncate(command.number);
+        const argument = command.argument;
+        const device = std.mem.findScalar(i32, &self.fds, command.fd) orelse return errno_bad;
+        const first = ring_count * device;
         if (self.command_count < self.commands.len) {
             self.commands[self.command_count] = number;
             self.command_count += 1;
         }
-        if (self.refused == number) return errno_fault;
+        const is_stop = number == 0x30 and @as(*const Value, @ptrFromInt(argument)).value < 0;
+        if (self.refused == number and !is_stop) return errno_fault;
         switch (number) {
             0x00 => self.features = @as(*const u64, @ptrFromInt(argument)).*,
             0x03 => {
@@ -148,16 +194,18 @@ pub const FakeVhost = struct {
             },
             0x11 => {
                 const addresses: *const kernel.Addresses = @ptrFromInt(argument);
-                self.rings[addresses.ring].addresses = addresses.*;
+                self.rings[first + addresses.ring].addresses = addresses.*;
             },
             0x61 => self.running = @as(*const i32, @ptrFromInt(argument)).* != 0,
-            else => self.setRing(command, @ptrFromInt(argument)),
+            else => {
+                const state: *Value = @ptrFromInt(argument);
+                setRing(&self.rings[first + state.ring], command.number, state);
+            },
         }
         return 0;
     }
 
-    fn setRing(self: *FakeVhost, command: u32, state: *Value) void {
-        const ring = &self.rings[state.ring];
+    fn setRing(ring: *Ring, command: u32, state: *Value) void {
         switch (@as(u8, @truncate(command))) {
             0x10 => ring.size = @intCast(state.value),
             0x12 => if (command >> 31 != 0) {
@@ -174,6 +222,7 @@ pub const FakeVhost = struct {
     }
 };
 
+const errno_bad = 9;
 const errno_fault = 14;
 
 /// Calls of ioctl with a command of vhost's type go to the listener, all others to the kernel.

@@ -70,6 +70,12 @@ pub const Target = struct {
         }
     }
 
+    /// An interface of the host is removed.
+    pub fn cut(self: *Target, random: std.Random) void {
+        const index = random.uintLessThan(usize, self.pair_count);
+        _ = linux.shutdown(self.taps[index], linux.SHUT.RDWR);
+    }
+
     pub fn request(self: *Target, index: u16, random: std.Random) Request {
         if (index == 2 * self.pair_count) return command(random);
         const sizes = [_]u32{ 1, 12, 60, 1526, 1526, 4096, 65562 };
