@@ -35,6 +35,8 @@ pub const Needs = struct {
     ring_count: u16,
     /// What GET_QUEUE_NUM counts: queues, or pairs of them for a network.
     rings_per_count: u16 = 1,
+    /// Rings that every back end has: more need one that tells how many it has.
+    rings_always: u16 = 2,
     /// Bytes of config space that the back end owns; 0: it has none.
     config_size: u32 = 0,
     /// Whether every chain that a back end has taken is finished in time, so that a ring is at rest
@@ -251,27 +253,27 @@ pub const Dialogue = struct {
         return switch (step.request) {
             .get_features, .get_protocol_features, .get_queue_num => .of(step.request, &.{}),
             .set_owner, .reset_device => .of(step.request, &.{}),
-            .set_protocol_features => number(step.request, self.knownProtocol() &
+            .set_protocol_features => .ofNumber(step.request, self.knownProtocol() &
                 (self.told.protocol_offered orelse 0)),
-            .set_features => number(step.request, self.features |
+            .set_features => .ofNumber(step.request, self.features |
                 ((self.told.offered orelse 0) & protocol.feature_protocol)),
             .set_backend_req_fd => .withFd(step.request, &.{}, self.requests_fd),
             .get_config => self.configMessage(step.request, 0, self.needs.config_size),
             .set_config => self.configMessage(step.request, self.written_start, self.written_end),
             .get_inflight_fd, .set_inflight_fd => self.inflightMessage(step.request),
             .set_mem_table => self.memory.message(),
-            .set_vring_num => state(step.request, index, ring.place.size),
-            .set_vring_base => state(step.request, index, ring.base),
-            .get_vring_base => state(step.request, index, 0),
-            .set_vring_enable => state(step.request, index, @intFromBool(ring.enabled)),
+            .set_vring_num => .ofState(step.request, index, ring.place.size),
+            .set_vring_base => .ofState(step.request, index, ring.base),
+            .get_vring_base => .ofState(step.request, index, 0),
+            .set_vring_enable => .ofState(step.request, index, @intFromBool(ring.enabled)),
             .set_vring_addr => .of(step.request, std.mem.asBytes(&protocol.VringAddress{
                 .index = index,
                 .descriptors = ring.place.descriptors,
                 .available = ring.place.available,
                 .used = ring.place.used,
             })),
-            .set_vring_kick => descriptor(step.request, index, ring.place.kick_fd),
-            .set_vring_call => descriptor(step.request, index, ring.place.call_fd),
+            .set_vring_kick => .ofDescriptor(step.request, index, ring.place.kick_fd),
+            .set_vring_call => .ofDescriptor(step.request, index, ring.place.call_fd),
         };
     }
 
@@ -319,13 +321,13 @@ pub const Dialogue = struct {
                 const offered = reply.as(u64) orelse return error.Size;
                 const needed = feature_version_1 | self.required;
                 if (needed & ~offered != 0) return error.Features;
+                if (offered & protocol.feature_protocol == 0) try self.checkProtocol(0);
                 self.told.offered = offered;
                 self.offered = offered;
             },
             .get_protocol_features => {
                 const offered = reply.as(u64) orelse return error.Size;
-                const needs_config = self.needs.config_size != 0;
-                if (needs_config and offered & Protocol.config == 0) return error.Features;
+                try self.checkProtocol(offered);
                 self.told.protocol_offered = offered;
             },
             .get_queue_num => {
@@ -355,6 +357,13 @@ pub const Dialogue = struct {
                 if (result != 0) return error.Refused;
             },
         }
+    }
+
+    fn checkProtocol(self: *const Dialogue, offered: u64) Error!void {
+        const needs = &self.needs;
+        if (needs.config_size != 0 and offered & Protocol.config == 0) return error.Features;
+        const counts = offered & Protocol.multi_queue != 0;
+        if (needs.ring_count > needs.rings_always and !counts) return error.Queues;
     }
 
     fn takeConfig(self: *Dialogue, reply: *const Message) Error!void {
@@ -475,20 +484,3 @@ pub const Dialogue = struct {
         self.told.inflight = false;
     }
 };
-
-fn number(request: Request, value: u64) Message {
-    return .of(request, std.mem.asBytes(&value));
-}
-
-fn state(request: Request, index: u32, value: u32) Message {
-    return .of(request, std.mem.asBytes(&protocol.VringState{ .index = index, .number = value }));
-}
-
-fn descriptor(request: Request, index: u32, fd: i32) Message {
-    const value: u64 = index;
-    if (fd < 0) {
-        const without = value | protocol.vring_without_descriptor;
-        return .of(request, std.mem.asBytes(&without));
-    }
-    return .withFd(request, std.mem.asBytes(&value), fd);
-}

@@ -23,7 +23,7 @@ const patience: link_module.Patience = .{
     .retry_most_ns = 2 * ms,
     .answer_ns = 5_000 * ms,
 };
-const disk: Needs = .{ .ring_count = 2, .config_size = 60 };
+const disk: Needs = .{ .ring_count = 2, .rings_always = 1, .config_size = 60 };
 
 /// A loop, a back end, the link between them, and two rings in shared memory.
 const Bench = struct {
@@ -301,7 +301,9 @@ test "features, queues and config space that a device needs are asked for" {
     const Case = struct { back_end: fake.FakeBackEnd, cause: link_module.Cause };
     const cases = [_]Case{
         .{ .back_end = .{ .features = protocol.feature_protocol }, .cause = .features },
+        .{ .back_end = .{ .features = 1 << 32 }, .cause = .features },
         .{ .back_end = .{ .protocol_features = 0 }, .cause = .features },
+        .{ .back_end = .{ .protocol_features = protocol.Protocol.config }, .cause = .queues },
         .{ .back_end = .{ .queue_limit = 1 }, .cause = .queues },
     };
     for (cases) |case| {

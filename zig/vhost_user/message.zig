@@ -116,7 +116,7 @@ pub const Inflight = extern struct {
 };
 
 /// In the payload of SET_VRING_KICK and SET_VRING_CALL, beside the index in the low byte.
-pub const vring_without_descriptor: u64 = 1 << 8;
+const vring_without_descriptor: u64 = 1 << 8;
 
 pub const payload_size_max = @sizeOf(ConfigHeader) + config_size_max;
 
@@ -140,6 +140,21 @@ pub const Message = struct {
         message.fds[0] = fd;
         message.fd_count = 1;
         return message;
+    }
+
+    pub fn ofNumber(request: Request, value: u64) Message {
+        return of(request, std.mem.asBytes(&value));
+    }
+
+    pub fn ofState(request: Request, index: u32, value: u32) Message {
+        return of(request, std.mem.asBytes(&VringState{ .index = index, .number = value }));
+    }
+
+    /// The kick or the call of a ring; -1: it has none.
+    pub fn ofDescriptor(request: Request, index: u32, fd: i32) Message {
+        const value: u64 = index;
+        if (fd < 0) return ofNumber(request, value | vring_without_descriptor);
+        return withFd(request, std.mem.asBytes(&value), fd);
     }
 
     pub fn append(self: *Message, part: []const u8) void {

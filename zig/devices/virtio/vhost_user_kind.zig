@@ -50,6 +50,7 @@ pub const Params = extern struct {
                     @intCast(self.queue_count)
                 else
                     1,
+                .rings_always = 1,
                 .config_size = blk_config_size,
                 .ends_chains = true,
             },
