@@ -37,7 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { config } = parsed;
   checkDaemon(config.process);
   const log = openLog(config.process.logFile, logLevel(process.env.STRATOVIRT_LOG_LEVEL));
-  for (const { option } of config.ignored) log.debug(`-${option} has no effect`);
+  for (const { option } of config.ignored) log.debug(`${option} has no effect`);
   try {
     return await runMachine(config, log);
   } catch (error) {

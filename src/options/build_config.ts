@@ -19,7 +19,7 @@ import { buildConsoles } from "./consoles.ts";
 import { chardevVariants } from "./declarations/backends.ts";
 import { incomingVariants } from "./declarations/boot.ts";
 import { deviceVariants, maxBlockQueues } from "./declarations/devices.ts";
-import { cpuKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
+import { cpuKeys, globalKeys, machineKeys, memoryKeys, smpKeys } from "./declarations/machine.ts";
 import { objectVariants } from "./declarations/objects.ts";
 import { metricsVariants, traceKeys } from "./declarations/process.ts";
 import { buildDrive } from "./drives.ts";
@@ -233,9 +233,11 @@ export function buildConfig(uses: readonly Use[]): Config {
     ...takeBackEnds(consoles, devices, netdevs),
     process: buildProcess(values, uses),
     ignored: uses
-      .filter((use) => use.option.shape === "ignored")
+      .filter(({ option }) => option.shape === "ignored" || option.name === "global")
       .map((use) => ({ option: `-${use.option.name}`, values: use.values })),
   };
+  // Of devices that a microvm cannot have; a mistake in it is one all the same.
+  for (const value of values("global")) parseKeys("-global", globalKeys, value);
   checkConfig(config);
   return deepFreeze(config);
 }

@@ -90,8 +90,10 @@ function parseArguments<A extends ArgumentSchema>(
   throw new QmpError("GenericError", `Bad argument '${path}' of '${name}': ${expected}.`);
 }
 
-/** What would have been right, in words: valibot's are ">=0" and "<=2". */
-function expectation({ expected }: v.BaseIssue<unknown>): string {
+/** What would have been right, in words: valibot's are ">=0", a regular expression, or none. */
+function expectation({ type, expected }: v.BaseIssue<unknown>): string {
+  if (type === "integer") return "a whole number";
+  if (type === "regex") return "a hexadecimal number";
   const words = expected ?? "another value";
   return words.replace(/^>=/, "at least ").replace(/^<=/, "at most ");
 }

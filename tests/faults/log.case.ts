@@ -12,19 +12,23 @@ const FILL = [
   "shift",
   'exec "$@"',
 ].join("\n");
-/** Runs the rest with a standard error that nobody reads; says at the end whether it was filled. */
+/**
+ * Becomes the rest with a standard error that nobody reads until it has ended: then a child says
+ * whether it was filled.
+ */
 const UNREAD = `
 import os, socket, sys
 ends = socket.socketpair() if sys.argv[1] == "socket" else None
 ours, theirs = [end.fileno() for end in ends] if ends else os.pipe()
-child = os.fork()
-if child == 0:
+life, held = os.pipe()
+if os.fork() > 0:
     os.dup2(theirs, 2)
+    os.set_inheritable(held, True)
     os.execvp(sys.argv[2], sys.argv[2:])
-code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+for fd in held, theirs: os.close(fd)
+os.read(life, 1)
 room = os.read(ours, 1 << 20)
 sys.stderr.write("full\\n" if len(room) >= 1 << 12 else room.decode())
-sys.exit(code)
 `;
 const environment = { STRATOVIRT_LOG_LEVEL: "trace" };
 

@@ -44,6 +44,17 @@ describe.skipIf(!hasKvm)("a guest's end", () => {
     expect(machine.printed).toBe("last words");
   });
 
+  test("options that have no effect are told at level debug, one a line", async () => {
+    const options = "-usb -rtc base=utc -boot strict=on -global pcie-root-port.fast-unplug=1";
+    const environment = { STRATOVIRT_LOG_LEVEL: "debug" };
+    const program = () => ({ environment });
+    await using machine = new PayloadProgram(payload(RESET), options.split(" "), { program });
+    const { code, stderr } = await machine.program.end;
+    expect(code).toBe(0);
+    const told = [...stderr.matchAll(/^[^ ]+ \[\d+\]\[\d+\]:DEBUG: (\S+) has no effect$/gm)];
+    expect(told.map(([, option]) => option)).toEqual(["-usb", "-rtc", "-boot", "-global"]);
+  });
+
   test("by running into nothing is one line with registers, and the exit code is 1", async () => {
     const code = payload(x86.movEax(0xd000_0000), x86.jumpToRax);
     await using machine = new PayloadProgram(code);

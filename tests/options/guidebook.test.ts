@@ -78,10 +78,10 @@ const understood = [
   `${shared},server,nowait -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
   `${shared} -device vhost-user-fs-device,id=fs,chardev=c,tag=myfs`,
   "-trace events=/events",
+  "-global pcie-root-port.fast-unplug=1",
 ];
 
 const later = [
-  "-global pcie-root-port.fast-unplug=1",
   "-smbios type=1,manufacturer=m,product=p,uuid=u",
   "-vnc 0.0.0.0:0,tls-creds=vnc-tls-creds0,sasl=on,sasl-authz=authz0",
 ];

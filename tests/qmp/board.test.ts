@@ -48,7 +48,9 @@ test.each(refused)("%s %j is refused", async (name, args, errorClass, desc) => {
 test.each(["zz", "-1", "0x", "", "1 "])("'%s' is no guest address", async (gpa) => {
   const client = await qmp.greeted();
   const { error } = await client.ask("query-mem-gpa", { arguments: { gpa } });
-  expect(error?.desc).toStartWith("Bad argument 'gpa' of 'query-mem-gpa': expected");
+  expect(error?.desc).toBe(
+    `Bad argument 'gpa' of 'query-mem-gpa': expected a hexadecimal number, but got "${gpa}".`,
+  );
 });
 
 test("a guest address may have 0x, and the value is in upper case", async () => {

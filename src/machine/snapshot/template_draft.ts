@@ -7,6 +7,7 @@
 import {
   closeSync,
   constants,
+  fdatasyncSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -14,6 +15,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import { pathModule } from "../../builtin.ts";
 import type { Core } from "../../core/core.ts";
 import { lockFile } from "../../core/host_calls.ts";
 import { errorCode, UserError } from "../../errors.ts";
@@ -72,15 +74,19 @@ export class TemplateDraft {
   commit(state: Uint8Array): void {
     const paths = pathsOf(this.folder);
     try {
-      writeThrough(paths.newState, constants.O_CREAT | constants.O_TRUNC, state);
+      removeOwnFile(paths.newState);
+      writeThrough(paths.newState, constants.O_CREAT | constants.O_EXCL, state);
       renameSync(paths.newState, paths.state);
     } catch (error) {
       throw unwritable(this.folder, errorCode(error));
     }
     try {
       renameSync(paths.newMemory, paths.memory);
-      // What is written through takes the renames before it to the disk as well.
+      // On some file systems a file that is written through takes its renames to the disk, on
+      // others a folder has to be synchronized; fsync, which would do, is filtered.
       writeThrough(paths.state, 0, state.subarray(0, 1));
+      synchronizeFolder(this.folder);
+      synchronizeFolder(pathModule().dirname(this.folder));
     } catch {
       // The template is complete under the other name of its memory, which the next one corrects.
     } finally {
@@ -120,15 +126,30 @@ function makeFolder(folder: string): void {
   }
 }
 
+/** Where it may be read; a user may make a template in a folder that it cannot list. */
+function synchronizeFolder(folder: string): void {
+  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Neither a link leads elsewhere, nor does a pipe wait for its other end. */
+const NEW_MEMORY_FLAGS =
+  constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /** A fresh file of memory, locked until it is closed. */
 function openNew(core: Core, folder: string): number {
   const { newMemory } = pathsOf(folder);
   for (let attempt = 0; attempt < ATTEMPT_COUNT; attempt += 1) {
-    const fd = openSync(newMemory, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
+    const fd = openSync(newMemory, NEW_MEMORY_FLAGS, FILE_MODE);
     let isFresh = false;
     try {
       lock(core, folder, fd);
       const status = fstatSync(fd);
+      if (!status.isFile()) throw unwritable(folder, "EISDIR");
       if (status.ino !== statSync(newMemory, { throwIfNoEntry: false })?.ino) continue;
       isFresh = status.size === 0;
       if (isFresh) return fd;
@@ -200,7 +221,9 @@ function reasonOf(code: string): string {
     case "ENOTDIR":
       return "is no folder, or something above it is none; name another one.";
     case "EISDIR":
-      return "holds a folder where its files belong; name another one.";
+      return "holds a folder or a pipe where its files belong; name another one.";
+    case "ELOOP":
+      return "holds a link where its files belong; name another one.";
     case "EACCES":
     case "EPERM":
       return `may not be written by user ${process.getuid?.() ?? "?"}; change its permissions.`;

@@ -66,6 +66,10 @@ export const cpuKeys = {
 
 const memorySize = size(memoryLimits.min, memoryLimits.max);
 
+export const globalKeys = {
+  "pcie-root-port.fast-unplug": { type: integer(0, 1), help: "unplug without delay" },
+} as const satisfies Keys;
+
 export const memoryKeys = {
   size: {
     type: memorySize,
@@ -210,12 +214,8 @@ export const machineOptions: readonly OptionSchema[] = [
   {
     name: "global",
     group,
-    help: "settings of a whole class of devices",
-    repeatable: true,
+    help: "settings of a whole class of devices; a microvm has none of it",
     shape: "keys",
-    keys: {
-      "pcie-root-port.fast-unplug": { type: integer(0, 1), help: "unplug without delay" },
-    },
-    supported: false,
+    keys: globalKeys,
   },
 ];

@@ -223,7 +223,25 @@ const UNFIT: [string, (path: string) => string, string][] = [
       mkdirSync(`${path}/memory.new`, { recursive: true });
       return path;
     },
-    "holds a folder where its files belong; name another one.",
+    "holds a folder or a pipe where its files belong; name another one.",
+  ],
+  [
+    "with a pipe for its memory",
+    (path) => {
+      mkdirSync(path);
+      Bun.spawnSync(["mkfifo", `${path}/memory.new`]);
+      return path;
+    },
+    "holds a folder or a pipe where its files belong; name another one.",
+  ],
+  [
+    "with a link for its memory",
+    (path) => {
+      mkdirSync(path);
+      symlinkSync("elsewhere", `${path}/memory.new`);
+      return path;
+    },
+    "holds a link where its files belong; name another one.",
   ],
   [
     "under /proc",
@@ -239,6 +257,17 @@ test.each(UNFIT)("a folder %s is refused, and the guest runs on", async (...row)
   await expect(running.machine.migrate(path)).rejects.toThrow(`The template '${path}' ${end}`);
   expect(running.machine.status()).toBe("running");
   expect(running.events).toEqual([]);
+});
+
+test.each([
+  ["a pipe", (path: string) => Bun.spawnSync(["mkfifo", path])],
+  ["a link", (path: string) => symlinkSync("elsewhere", path)],
+] as const)("%s where the new state is written goes, and nothing else does", async (_, make) => {
+  mkdirSync(template);
+  make(`${template}/state.new`);
+  using running = await TemplateMachine.start("");
+  expect((await running.save(template)).status).toBe("completed");
+  expect(files()).toEqual(["memory", "state"]);
 });
 
 const full = await saveInFullFileSystem();
