@@ -9,6 +9,7 @@ const kvm = @import("kernel/kvm.zig");
 const MemorySave = @import("memory/save.zig").Save;
 const seccomp = @import("seccomp.zig");
 const trace = @import("trace/trace.zig");
+const lost_memory = @import("memory/lost_memory.zig");
 const seccomp_violation = @import("seccomp_violation.zig");
 const Vm = @import("kernel/vm.zig").Vm;
 const guest_memory = @import("memory/guest_memory.zig");
@@ -145,6 +146,7 @@ pub const Core = struct {
     ) errors.CoreError!void {
         const slot = self.memory.piece_count;
         const piece = try self.memory.add(options, failure);
+        if (options.fd >= 0) try lost_memory.installHandler(failure);
         const vm = self.vm orelse return;
         try vm.setMemoryRegion(.{
             .slot = @intCast(slot),

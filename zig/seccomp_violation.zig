@@ -1,13 +1,13 @@
 //! The end of a process that made a system call its filter does not allow: one line that names the
-//! call and the thread, then exit. Everything here is safe in a signal handler. The descriptor of
-//! the log is the one global of the core, because a signal handler has no other argument.
+//! call and the thread, then exit.
 
 const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
 const errors = @import("errors.zig");
-const rescue = @import("io/terminal_rescue.zig");
+const last_line = @import("last_line.zig");
 const system = @import("kernel/system.zig");
+const Line = last_line.Line;
 
 /// What a shell reports for a death by SIGSYS.
 const exit_code = 128 + 31;
@@ -22,18 +22,9 @@ const native_audit_arch: u32 = switch (builtin.cpu.arch) {
 /// Set on the numbers of x32 calls.
 const x32_bit = 0x4000_0000;
 
-var log_fd: std.atomic.Value(i32) = .init(2);
-/// Not every filter allows to ask for it.
-var process_id: std.atomic.Value(u32) = .init(0);
-
-/// Where the line goes; -1: standard error.
-pub fn setLog(fd: i32) void {
-    log_fd.store(if (fd < 0) 2 else fd, .release);
-}
-
 /// Replaces the runtime's handler, which would not tell what happened.
 pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
-    process_id.store(@intCast(linux.getpid()), .release);
+    last_line.rememberProcess();
     const action: linux.Sigaction = .{
         .handler = .{ .sigaction = onViolation },
         .mask = @splat(std.math.maxInt(usize)),
@@ -101,88 +92,6 @@ fn callName(audit_arch: u32, number: u32) []const u8 {
     return @tagName(call);
 }
 
-const Line = struct {
-    buffer: [320]u8 = undefined,
-    length: usize = 0,
-
-    /// As every line of the log begins: time, process, thread, level.
-    fn begin(self: *Line) void {
-        self.time(system.realtimeNs());
-        self.text(": [");
-        self.number(process_id.load(.acquire));
-        self.text("][");
-        self.number(@intCast(system.gettid()));
-        self.text("]:ERROR: ");
-    }
-
-    /// YYYY-MM-DDTHH:MM:SS.nnnnnnnnn in UTC.
-    fn time(self: *Line, time_ns: u64) void {
-        const seconds: std.time.epoch.EpochSeconds = .{ .secs = time_ns / std.time.ns_per_s };
-        const date = seconds.getEpochDay().calculateYearDay();
-        const month = date.calculateMonthDay();
-        const day = seconds.getDaySeconds();
-        self.padded(date.year, 4);
-        self.text("-");
-        self.padded(month.month.numeric(), 2);
-        self.text("-");
-        self.padded(month.day_index + 1, 2);
-        self.text("T");
-        self.padded(day.getHoursIntoDay(), 2);
-        self.text(":");
-        self.padded(day.getMinutesIntoHour(), 2);
-        self.text(":");
-        self.padded(day.getSecondsIntoMinute(), 2);
-        self.text(".");
-        self.padded(@intCast(time_ns % std.time.ns_per_s), 9);
-    }
-
-    /// With zeroes before it, in so many digits.
-    fn padded(self: *Line, value: u32, digit_count: u32) void {
-        var bound: u32 = 10;
-        for (1..digit_count) |_| {
-            if (value < bound) self.text("0");
-            bound *|= 10;
-        }
-        self.number(value);
-    }
-
-    fn text(self: *Line, words: []const u8) void {
-        const count = @min(words.len, self.buffer.len - self.length);
-        @memcpy(self.buffer[self.length..][0..count], words[0..count]);
-        self.length += count;
-    }
-
-    fn number(self: *Line, value: u32) void {
-        var digits: [10]u8 = undefined;
-        var first: usize = digits.len;
-        var rest = value;
-        while (first == digits.len or rest != 0) {
-            first -= 1;
-            digits[first] = '0' + @as(u8, @intCast(rest % 10));
-            rest /= 10;
-        }
-        self.text(digits[first..]);
-    }
-
-    fn hexadecimal(self: *Line, value: u64) void {
-        var digits: [2 + 16]u8 = undefined;
-        const written = std.fmt.bufPrint(&digits, "0x{x}", .{value}) catch return;
-        self.text(written);
-    }
-
-    fn threadName(self: *Line) void {
-        var name: [16]u8 = @splat(0);
-        _ = linux.prctl(@backingInt(linux.PR.GET_NAME), @intFromPtr(&name), 0, 0, 0);
-        self.text(std.mem.sliceTo(&name, 0));
-    }
-
-    fn end(self: *const Line, code: i32) noreturn {
-        _ = linux.write(log_fd.load(.acquire), &self.buffer, self.length);
-        rescue.restore();
-        linux.exit_group(code);
-    }
-};
-
 test "calls are named by the table of the native architecture" {
     try std.testing.expectEqualStrings("getpid", callName(
         native_audit_arch,
@@ -190,29 +99,4 @@ test "calls are named by the table of the native architecture" {
     ));
     try std.testing.expectEqualStrings("without a name", callName(native_audit_arch, 1_000_000));
     try std.testing.expectEqualStrings("of a foreign architecture", callName(0x4000_0003, 11));
-}
-
-test "a line begins with the time as the log tells it" {
-    var line: Line = .{};
-    line.time(1_795_517_202_052_000_007);
-    try std.testing.expectEqualStrings(
-        "2026-11-24T10:46:42.052000007",
-        line.buffer[0..line.length],
-    );
-    line = .{};
-    line.time(951_782_400 * std.time.ns_per_s);
-    try std.testing.expectEqualStrings(
-        "2000-02-29T00:00:00.000000000",
-        line.buffer[0..line.length],
-    );
-}
-
-test "a line holds numbers and never overflows" {
-    var line: Line = .{};
-    line.number(0);
-    line.text(" ");
-    line.number(4294967295);
-    try std.testing.expectEqualStrings("0 4294967295", line.buffer[0..line.length]);
-    for (0..20) |_| line.text("a long text that repeats");
-    try std.testing.expectEqual(line.buffer.len, line.length);
 }

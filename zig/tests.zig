@@ -6,6 +6,7 @@ test {
     _ = @import("thread.zig");
     _ = @import("seccomp.zig");
     _ = @import("seccomp_violation.zig");
+    _ = @import("last_line.zig");
     _ = @import("host/jail.zig");
     _ = @import("host/jail_arena.zig");
     _ = @import("host/jail_enter.zig");
@@ -32,6 +33,9 @@ test {
     _ = @import("io/escape.zig");
     _ = @import("io/output_ring.zig");
     _ = @import("io/readiness.zig");
+}
+
+test {
     _ = @import("devices/platform/serial.zig");
     _ = @import("devices/platform/cmos.zig");
     _ = @import("devices/platform/i8042.zig");

@@ -6,7 +6,8 @@ import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { hasKvm } from "../support/kvm.ts";
 import { PayloadProgram } from "../support/payload_program.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
-import { payload, writePort, x86 } from "../support/x86.ts";
+import { until } from "../support/until.ts";
+import { forever, payload, print, writePort, x86 } from "../support/x86.ts";
 
 const MIB = 2 ** 20;
 const SEAM = 64 * MIB;
@@ -54,3 +55,19 @@ test.skipIf(!hasKvm)(
     expect(stderr).toMatch(/^stratovirt: The host node 99 of the memory back end 'a' [^\n]+\.\n$/);
   },
 );
+
+test.skipIf(!hasKvm)("a memory file that is made shorter is no crash of the host's", async () => {
+  const spin = payload(print("!"), forever(x86.pause));
+  await using machine = new PayloadProgram(spin, (folder) => ["-mem-path", folder.file("memory")]);
+  const client = await machine.connect();
+  await until("the guest's start", () => machine.printed === "!");
+  truncateSync(machine.folder.file("memory"), SEAM);
+  // The kernel is left, and this is not.
+  const gpa = (100 * MIB).toString(16);
+  client.send(JSON.stringify({ execute: "query-mem-gpa", arguments: { gpa } }));
+  const { code, stderr } = await machine.program.end;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^\S+ \[\d+\]\[\d+\]:ERROR: memory: thread "[^"]+" found nothing at 0x[0-9a-f]+ of [^\n]+\n$/,
+  );
+});

@@ -2,7 +2,7 @@
 
 const errors = @import("../errors.zig");
 const seccomp = @import("../seccomp.zig");
-const seccomp_violation = @import("../seccomp_violation.zig");
+const last_line = @import("../last_line.zig");
 const scalars = @import("../abi_scalars.zig");
 const types = @import("../abi_types.zig");
 const answers = @import("answers.zig");
@@ -65,7 +65,7 @@ pub fn seccomp_install(core: *Core, params: *const types.SeccompParams) callconv
         return errors.statusOf(err);
     const iothread = programOf(params.iothread, params.iothread_count) catch |err|
         return errors.statusOf(err);
-    seccomp_violation.setLog(params.log_fd);
+    last_line.setLog(params.log_fd);
     return done(core.installFilters(.{
         .main = main,
         .vcpu = vcpu,
@@ -75,7 +75,7 @@ pub fn seccomp_install(core: *Core, params: *const types.SeccompParams) callconv
 
 /// The log was opened anew: where a violation is reported from now on.
 pub fn seccomp_set_log(fd: i32) callconv(.c) Status {
-    seccomp_violation.setLog(fd);
+    last_line.setLog(fd);
     return .ok;
 }
 

@@ -49,6 +49,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "zig/abi_scalars.zig",
     "zig/seccomp.zig",
     "zig/seccomp_violation.zig",
+    "zig/last_line.zig",
     "zig/bus/outcome.zig",
     "zig/bus/interrupt.zig",
   ],

@@ -21,6 +21,7 @@ export const ERASED_POINTERS: Exceptions = {
   "zig/thread.zig": ENTRY,
   "zig/vcpu/x86_64/state.zig": "one ioctl takes structs of many types",
   "zig/host/jail_forward.zig": "the signature of a signal handler",
+  "zig/memory/lost_memory.zig": "the signature of a signal handler",
   "zig/seccomp_violation.zig": "the signature of a signal handler",
   "zig/static/": RUNTIME,
 };
@@ -31,7 +32,7 @@ export const GLOBALS: Exceptions = {
   "zig/abi_gen.zig": "a generator, which is no part of the core",
   "zig/host/jail_forward.zig": "a signal handler has no argument, and the launcher is one process",
   "zig/io/terminal_rescue.zig": "a signal handler has no argument, and there is one terminal",
-  "zig/seccomp_violation.zig": "a signal handler has no argument, and filters are for the process",
+  "zig/last_line.zig": "a signal handler has no argument, and the log is the process's",
   "zig/trace/trace.zig": "switches are looked at everywhere, and the log is the process's",
   "zig/static/": "state of the process that the C library or the C++ runtime would keep",
 };
@@ -49,6 +50,7 @@ export const C_CALLS: Exceptions = {
   "zig/host/jail_enter.zig": OWN_CALLS,
   "zig/host/jail_forward.zig": "a signal handler",
   "zig/io/terminal_rescue.zig": "a signal handler",
+  "zig/memory/lost_memory.zig": "a signal handler",
   "zig/seccomp_violation.zig": "a signal handler",
   "zig/thread.zig": ENTRY,
   "zig/vcpu/vcpu.zig": "a signal handler",
