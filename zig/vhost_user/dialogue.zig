@@ -37,6 +37,9 @@ pub const Needs = struct {
     rings_per_count: u16 = 1,
     /// Rings that every back end has: more need one that tells how many it has.
     rings_always: u16 = 2,
+    /// Entries of the largest ring that a driver can make. A driver may make a ring anew that is
+    /// larger than before, and the back end's notes must have room for it.
+    queue_size_max: u16 = 128,
     /// Bytes of config space that the back end owns; 0: it has none.
     config_size: u32 = 0,
     /// Whether every chain that a back end has taken is finished in time, so that a ring is at rest
@@ -287,12 +290,8 @@ pub const Dialogue = struct {
     fn inflightMessage(self: *const Dialogue, request: Request) Message {
         var payload: protocol.Inflight = .{
             .queue_count = self.needs.ring_count,
-            .queue_size = 0,
+            .queue_size = self.needs.queue_size_max,
         };
-        for (self.rings[0..self.needs.ring_count]) |*ring| {
-            if (!ring.wanted) continue;
-            payload.queue_size = @max(payload.queue_size, @as(u16, @intCast(ring.place.size)));
-        }
         const inflight = self.inflight orelse return .of(request, std.mem.asBytes(&payload));
         payload.size = inflight.size;
         payload.offset = inflight.offset;

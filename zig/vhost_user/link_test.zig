@@ -220,6 +220,22 @@ test "a ring's addresses, its descriptors and the memory are told as they are" {
     try expectEqual(1, kick.as(u64));
 }
 
+test "a back end has room to note all chains of the largest ring that a driver can make" {
+    var needs = disk;
+    needs.queue_size_max = 256;
+    var bench: Bench = .{};
+    try bench.start(needs);
+    defer bench.end();
+    try bench.activate();
+    try bench.awaitAsked(.set_inflight_fd, 1);
+    for ([_]Request{ .get_inflight_fd, .set_inflight_fd }) |request| {
+        const message = bench.back_end.lastOf(request) orelse return error.NeverAsked;
+        const told = message.as(protocol.Inflight) orelse return error.Size;
+        try expectEqual(256, told.queue_size);
+        try expectEqual(2, told.queue_count);
+    }
+}
+
 test "a back end without protocol features is served with what all know" {
     var bench: Bench = .{ .back_end = .{ .features = 1 << 32 } };
     try bench.start(.{ .ring_count = 2 });

@@ -97,9 +97,12 @@ pub const Served = struct {
     /// The rings are back. Not on the loop's thread.
     pub fn close(self: *Served, device: *Device) void {
         if (self.queues == 0) return;
+        // First: a server that comes or goes meanwhile must not signal a number that is closed.
+        device.work.lock();
+        self.queues = 0;
+        device.work.unlock();
         self.closeCalls(device);
         device.loop.removeEvent(&self.change);
-        self.queues = 0;
     }
 
     fn closeCalls(self: *Served, device: *Device) void {

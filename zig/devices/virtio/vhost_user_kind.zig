@@ -44,6 +44,12 @@ pub const Params = extern struct {
 
     /// What is asked of the back end before the device is made.
     pub fn needs(self: *const Params) Needs {
+        var made = self.needsOfKind();
+        made.queue_size_max = @intCast(self.queue_size);
+        return made;
+    }
+
+    fn needsOfKind(self: *const Params) Needs {
         return switch (self.kind) {
             .blk => .{
                 .ring_count = if (self.flags & flag_exact_queues != 0)
