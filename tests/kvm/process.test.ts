@@ -3,9 +3,12 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { Client } from "../qmp/client.ts";
 import { hasKvm } from "../support/kvm.ts";
 import { PayloadProgram } from "../support/payload_program.ts";
-import { until } from "../support/until.ts";
+import { Program } from "../support/program.ts";
+import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { until, untilFound } from "../support/until.ts";
 import { forever, payload, print, writePort, x86 } from "../support/x86.ts";
 
 const RESET = writePort(0xcf9, 0x06);
@@ -92,13 +95,17 @@ describe.skipIf(!hasKvm)("the host's end of a guest", () => {
     expect(await client.ask("query-status")).toMatchObject({ return: { running: true } });
   });
 
-  test("by quit answers first, also when the guest is paused", async () => {
+  test.each([
+    ["quit", "host-qmp-quit"],
+    ["system_powerdown", "host-qmp-quit"],
+    ["system_reset", "host-qmp-system-reset"],
+  ])("by %s answers first, also when the guest is paused", async (command, reason) => {
     await using machine = new PayloadProgram(spin, ["-S"]);
     const client = await machine.connect();
-    expect(await client.ask("quit")).toMatchObject({ return: {} });
+    expect(await client.ask(command)).toMatchObject({ return: {} });
     expect(await client.next()).toMatchObject({
       event: "SHUTDOWN",
-      data: { guest: false, reason: "host-qmp-quit" },
+      data: { guest: false, reason },
     });
     expect(await machine.program.end).toEqual({ code: 0, stdout: "", stderr: "" });
   });
@@ -141,4 +148,22 @@ describe.skipIf(!hasKvm)("pauses", () => {
       expect(resumed.map(({ event }) => event).filter(Boolean)).toEqual(["RESUME"]);
     }
   });
+});
+
+test("the machine none answers what libvirt asks, with and without KVM", async () => {
+  using folder = new TemporaryFolder();
+  const path = folder.file("qmp");
+  const argv = ["-machine", "none", "-nodefaults", "-no-user-config", "-nographic"];
+  await using program = new Program([...argv, "-qmp", `unix:${path},server,nowait`]);
+  const client = await untilFound("the QMP socket", () =>
+    Client.connect({ unix: path }).catch(() => undefined),
+  );
+  expect(await client.next()).toHaveProperty("QMP");
+  const questions = ["query-version", "query-kvm", "query-machines", "qom-list-types"];
+  const more = ["query-command-line-options", "query-qmp-schema", "query-migrate-capabilities"];
+  for (const question of ["qmp_capabilities", ...questions, ...more]) {
+    expect(await client.ask(question)).toHaveProperty("return");
+  }
+  expect(await client.ask("quit")).toEqual({ return: {} });
+  expect(await program.end).toEqual({ code: 0, stdout: "", stderr: "" });
 });

@@ -1,0 +1,29 @@
+// A disk whose file is made shorter under its guest: requests fail, the log tells, all else runs on.
+
+import { expect, test } from "bun:test";
+import { truncateSync } from "node:fs";
+import { untilFound } from "../support/until.ts";
+import { diskMachine, scoreOf } from "./disk_machine.ts";
+
+/** What the payload's requests are from the moment on that the file has nothing for them. */
+const MORE_REQUESTS = 100;
+
+export function describeDisk(): void {
+  test("a disk that ends under its guest fails requests, which the log tells", async () => {
+    await using machine = diskMachine();
+    const client = await machine.connect();
+    truncateSync(machine.folder.file("disk"), 0);
+    const before = await scoreOf(client);
+    await untilFound("more requests", async () => {
+      const after = await scoreOf(client);
+      return after.done > before.done + MORE_REQUESTS ? after : undefined;
+    });
+    expect(await client.ask("quit")).toEqual({ return: {} });
+    const { code, stderr } = await machine.program.end;
+    expect(code).toBe(0);
+    const lines = stderr.trimEnd().split("\n");
+    const told =
+      /^\S+ \[\d+\]\[\d+\]:ERROR: device 'disk0': \d+ requests failed, the last with EIO( \(repeated \d+ times\))?$/;
+    expect(lines.filter((line) => !told.test(line))).toEqual([]);
+  });
+}
