@@ -10,6 +10,8 @@ interface Seen {
   readonly errorCount: number;
 }
 
+/** A guest that breaks rules all the time costs the log a line a device in it. */
+const INTERVAL_MS = 1000;
 const NOTHING: Seen = { faultCount: 0, errorCount: 0 };
 
 export class DeviceWatch {
@@ -17,6 +19,8 @@ export class DeviceWatch {
   readonly #log: Log;
   readonly #devices: ReadonlyMap<string, DeviceId>;
   readonly #seen = new Map<DeviceId, Seen>();
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
+  #due: NodeJS.Timeout | undefined;
 
   /** `devices` are the names that the user knows, with their ids in the core; names may change. */
   constructor(core: Core, devices: ReadonlyMap<string, DeviceId>, log: Log) {
@@ -25,8 +29,24 @@ export class DeviceWatch {
     this.#devices = devices;
   }
 
-  /** Logs what happened since the last call, one line a device and kind. */
-  report(): void {
+  /** Devices have met something: logs it now, or when the last lines are a second old. */
+  onNews(): void {
+    if (this.#due !== undefined) return;
+    const wait = this.#reportedAtMs + INTERVAL_MS - performance.now();
+    if (wait <= 0) this.#report();
+    else this.#due = setTimeout(() => this.#report(), wait);
+  }
+
+  /** Logs what is left, while the core is there still. */
+  finish(): void {
+    if (this.#due !== undefined) this.#report();
+  }
+
+  /** One line a device and kind. */
+  #report(): void {
+    clearTimeout(this.#due);
+    this.#due = undefined;
+    this.#reportedAtMs = performance.now();
     for (const [name, id] of this.#devices) {
       const info = this.#core.deviceInfo(id);
       const seen = this.#seen.get(id) ?? NOTHING;

@@ -135,6 +135,7 @@ export class Machine implements MachineControl {
     this.#doorbell?.close();
     this.descriptors.closeAll();
     this.#chardevs.finish();
+    this.#watch.finish();
     this.#assembly.resources.close();
     this.#saving?.close();
     this.#trace?.close();
@@ -352,7 +353,7 @@ export class Machine implements MachineControl {
           });
           break;
         case "device":
-          this.#watch.report();
+          this.#watch.onNews();
           this.#backEnds.report();
           this.#balloon?.onNews();
           break;
