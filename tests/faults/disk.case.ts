@@ -1,23 +1,28 @@
-// A disk whose file is made shorter under its guest: requests fail, the log tells, all else runs on.
+// A disk whose file is made shorter under its guest: requests fail, the log tells it.
 
 import { expect, test } from "bun:test";
 import { truncateSync } from "node:fs";
+import type { Client } from "../qmp/client.ts";
 import { untilFound } from "../support/until.ts";
 import { diskMachine, scoreOf } from "./disk_machine.ts";
 
-/** What the payload's requests are from the moment on that the file has nothing for them. */
 const MORE_REQUESTS = 100;
+
+/** Waits until the guest has made so many requests more, whatever became of them. */
+async function untilItDoes(client: Client, count: number): Promise<void> {
+  const before = await scoreOf(client);
+  await untilFound("more requests", async () => {
+    const after = await scoreOf(client);
+    return after.done > before.done + count ? after : undefined;
+  });
+}
 
 export function describeDisk(): void {
   test("a disk that ends under its guest fails requests, which the log tells", async () => {
     await using machine = diskMachine();
     const client = await machine.connect();
     truncateSync(machine.folder.file("disk"), 0);
-    const before = await scoreOf(client);
-    await untilFound("more requests", async () => {
-      const after = await scoreOf(client);
-      return after.done > before.done + MORE_REQUESTS ? after : undefined;
-    });
+    await untilItDoes(client, MORE_REQUESTS);
     expect(await client.ask("quit")).toEqual({ return: {} });
     const { code, stderr } = await machine.program.end;
     expect(code).toBe(0);
