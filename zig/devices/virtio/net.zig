@@ -375,7 +375,8 @@ pub const Net = struct {
     }
 
     fn deliver(self: *Net, pair: *Pair, size: u64) void {
-        self.gathered.deliver(self.device, 2 * pair.index, size);
+        const queue_index = 2 * pair.index;
+        self.gathered.deliver(self.device, queue_index, size);
         self.counters.received_count += 1;
         self.counters.received_bytes += size - tap.header_size;
         trace.emit(.virtio_net_receive, .{
@@ -383,7 +384,9 @@ pub const Net = struct {
             .pair = pair.index,
             .len = size,
         });
-        self.touched.add(2 * pair.index);
+        // At once: the guest works on it while the next one is read.
+        const wants_interrupt = self.device.queues[queue_index].publish();
+        if (wants_interrupt) self.device.interruptQueue(queue_index);
     }
 
     fn mergeable(self: *const Net) bool {
