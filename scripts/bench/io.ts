@@ -4,7 +4,7 @@
 import { basename, join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { guestImages } from "../guest/images.ts";
-import { hostCanRunLinux, labRun, labUp } from "../lab/index.ts";
+import { hostCanRunLinux, LabError, labRun, labUp } from "../lab/index.ts";
 import { runForText } from "../lib/command.ts";
 import { checkout } from "../lib/paths.ts";
 import { median, table } from "./figures.ts";
@@ -44,23 +44,48 @@ const names = ["stratovirt", "qemu"] as const;
 /** Each subject in `count` turns of both; a table of medians. */
 export async function measureIo(subjects: readonly Subject[], count: number): Promise<string> {
   const { able } = await hostCanRunLinux();
-  if (!able) await labUp();
   const run = able ? runHere : runInLab;
-  const files = await copyThere(run);
+  const prepared = async () => {
+    if (!able) await labUp();
+    return copyThere(run);
+  };
+  let files = await prepared();
   const rows = [["", "stratovirt", "qemu", "ratio (goal 1.0)", "exits a MiB", "qemu's"]];
   for (const subject of subjects) {
     const samples: Record<Order["name"], Sample[]> = { stratovirt: [], qemu: [] };
     for (let turn = 0; turn < count; turn += 1) {
       for (const name of names) {
-        const order: Order = { files, subject, name };
-        const program = join(checkout, "scripts/bench/io/inside.ts");
-        const argv = [process.execPath, program, JSON.stringify(order)];
-        samples[name].push(...(JSON.parse(await run(argv, turnTimeoutMs)) as Sample[]));
+        let measured = await measureTurn(run, { files, subject, name });
+        if (measured === undefined) {
+          files = await prepared();
+          measured = (await measureTurn(run, { files, subject, name })) ?? [];
+        }
+        samples[name].push(...measured);
       }
     }
     rows.push(...rowsOf(subject, samples));
   }
   return table(rows);
+}
+
+/** Undefined, and said so, when the lab or the guest was lost before the last job's end. */
+async function measureTurn(run: Run, order: Order): Promise<Sample[] | undefined> {
+  const program = join(checkout, "scripts/bench/io/inside.ts");
+  try {
+    const argv = [process.execPath, program, JSON.stringify(order)];
+    const samples = JSON.parse(await run(argv, turnTimeoutMs)) as Sample[];
+    const { length } = jobsOf(order.subject);
+    if (samples.length === length) return samples;
+    console.log(`${order.name} ended ${samples.length} of ${length} jobs (${order.subject})`);
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    console.log(`the lab was lost under ${order.name} (${order.subject}): ${error.message}`);
+  }
+  return undefined;
+}
+
+function jobsOf(subject: Subject): readonly { readonly name: string }[] {
+  return subject === "disk" ? diskJobs : networkJobs;
 }
 
 async function copyThere(run: Run): Promise<Files> {
@@ -91,8 +116,7 @@ function runHere([program = "", ...words]: string[], timeoutMs: number): Promise
 }
 
 function rowsOf(subject: Subject, samples: Record<Order["name"], Sample[]>): string[][] {
-  const jobs = subject === "disk" ? diskJobs : networkJobs;
-  return jobs.map(({ name }, index) => {
+  return jobsOf(subject).map(({ name }, index) => {
     const of = (who: Order["name"], value: (sample: Sample) => number) =>
       median(samples[who].filter((sample) => sample.index === index).map(value));
     const rate = (sample: Sample) => sample.perSecond;
