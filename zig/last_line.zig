@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const errors = @import("errors.zig");
 const rescue = @import("io/terminal_rescue.zig");
 const system = @import("kernel/system.zig");
 
@@ -16,9 +17,20 @@ pub fn setLog(fd: i32) void {
     log_fd.store(if (fd < 0) 2 else fd, .release);
 }
 
-/// Before a handler is installed that may say something.
-pub fn rememberProcess() void {
+/// Has `handler`, which ends the process with a line, replace the runtime's for a signal.
+pub fn installHandler(
+    signal: linux.SIG,
+    handler: linux.Sigaction.sigaction_fn,
+    failure: *errors.Failure,
+) errors.HostError!void {
     process_id.store(@intCast(linux.getpid()), .release);
+    const action: linux.Sigaction = .{
+        .handler = .{ .sigaction = handler },
+        .mask = @splat(std.math.maxInt(usize)),
+        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
+    };
+    const answer = system.result(linux.sigaction(signal, &action, null));
+    if (!answer.ok()) return failure.set(.signal_action, answer.errno, @backingInt(signal));
 }
 
 pub const Line = struct {

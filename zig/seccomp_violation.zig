@@ -6,7 +6,6 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const errors = @import("errors.zig");
 const last_line = @import("last_line.zig");
-const system = @import("kernel/system.zig");
 const Line = last_line.Line;
 
 /// What a shell reports for a death by SIGSYS.
@@ -24,14 +23,7 @@ const x32_bit = 0x4000_0000;
 
 /// Replaces the runtime's handler, which would not tell what happened.
 pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
-    last_line.rememberProcess();
-    const action: linux.Sigaction = .{
-        .handler = .{ .sigaction = onViolation },
-        .mask = @splat(std.math.maxInt(usize)),
-        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
-    };
-    const answer = system.result(linux.sigaction(.SYS, &action, null));
-    if (!answer.ok()) return failure.set(.signal_action, answer.errno, @backingInt(linux.SIG.SYS));
+    try last_line.installHandler(.SYS, onViolation, failure);
 }
 
 fn onViolation(

@@ -2,22 +2,13 @@
 //! memory, or a template's, that somebody made shorter while the machine ran. What was there cannot
 //! be had again: one line, then exit.
 
-const std = @import("std");
-const linux = std.os.linux;
+const linux = @import("std").os.linux;
 const errors = @import("../errors.zig");
 const last_line = @import("../last_line.zig");
-const system = @import("../kernel/system.zig");
 
 /// For a process that maps a file. Replaces the runtime's handler, which would take it for a crash.
 pub fn installHandler(failure: *errors.Failure) errors.HostError!void {
-    last_line.rememberProcess();
-    const action: linux.Sigaction = .{
-        .handler = .{ .sigaction = onLoss },
-        .mask = @splat(std.math.maxInt(usize)),
-        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
-    };
-    const answer = system.result(linux.sigaction(.BUS, &action, null));
-    if (!answer.ok()) return failure.set(.signal_action, answer.errno, @backingInt(linux.SIG.BUS));
+    try last_line.installHandler(.BUS, onLoss, failure);
 }
 
 fn onLoss(_: linux.SIG, info: *const linux.siginfo_t, _: ?*anyopaque) callconv(.c) void {
