@@ -411,10 +411,13 @@ pub const Device = struct {
     /// Shows the guest what was pushed to each queue of the set, which is empty then. Work lock
     /// held.
     pub fn publish(self: *Device, touched: *QueueSet) void {
-        while (touched.takeFirst()) |index| {
-            const queue = &self.queues[index];
-            if (queue.ready() and queue.publish()) self.interruptQueue(index);
-        }
+        while (touched.takeFirst()) |index| self.publishQueue(index);
+    }
+
+    /// As `publish`, for one queue.
+    pub fn publishQueue(self: *Device, queue_index: u16) void {
+        const queue = &self.queues[queue_index];
+        if (queue.ready() and queue.publish()) self.interruptQueue(queue_index);
     }
 
     /// Used buffers are there (2.7.7). From any thread.

@@ -385,8 +385,7 @@ pub const Net = struct {
             .len = size,
         });
         // At once: the guest works on it while the next one is read.
-        const wants_interrupt = self.device.queues[queue_index].publish();
-        if (wants_interrupt) self.device.interruptQueue(queue_index);
+        self.device.publishQueue(queue_index);
     }
 
     fn mergeable(self: *const Net) bool {

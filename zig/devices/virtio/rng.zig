@@ -202,7 +202,7 @@ pub const Rng = struct {
     pub fn endBatch(self: *Rng) void {
         if (!self.touched) return;
         self.touched = false;
-        if (self.device.queues[0].publish()) self.device.interruptQueue(0);
+        self.device.publishQueue(0);
     }
 
     /// See `Model.drain`: nothing is ever in flight.

@@ -326,7 +326,6 @@ pub const VhostUser = struct {
     pub fn endBatch(self: *VhostUser) void {
         if (!self.touched) return;
         self.touched = false;
-        const control = self.link.dialogue.needs.ring_count;
-        if (self.device.queues[control].publish()) self.device.interruptQueue(control);
+        self.device.publishQueue(self.link.dialogue.needs.ring_count);
     }
 };

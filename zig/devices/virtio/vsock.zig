@@ -139,7 +139,7 @@ pub const Vsock = struct {
     pub fn endBatch(self: *Vsock) void {
         if (!self.event_pushed) return;
         self.event_pushed = false;
-        if (self.device.queues[event_queue].publish()) self.device.interruptQueue(event_queue);
+        self.device.publishQueue(event_queue);
     }
 
     pub fn drain(self: *Vsock, mode: model.DrainMode) void {
