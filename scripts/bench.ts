@@ -25,6 +25,12 @@ const usage = `usage: bun run bench [--only start|memory|template|boot|io]... [-
 const parts = ["start", "memory", "template", "boot", "io"] as const;
 const subjects = ["disk", "tap", "vhost"] as const;
 
+function checkNames(option: string, given: readonly string[], known: readonly string[]): void {
+  const unknown = given.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new UserError(`--${option} takes ${known.join(", ")}, not "${unknown}"`);
+}
+
 function readCount(name: string, text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count > 0) return count;
@@ -47,10 +53,8 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const unknown = values.only.find((name) => !parts.some((part) => part === name));
-  if (unknown !== undefined) {
-    throw new UserError(`--only takes ${parts.join(", ")}, not "${unknown}"`);
-  }
+  checkNames("only", values.only, parts);
+  checkNames("subject", values.subject, subjects);
   const wants = (part: (typeof parts)[number]) => values.only.includes(part);
   const contenders = [stratovirt, qemu, leanQemu, ...values.peer.map(peer)];
   const payloads = writePayloads(join(cachePath("bench"), "payloads"));

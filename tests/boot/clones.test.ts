@@ -62,9 +62,7 @@ test.skipIf(!allBootsAsked)("clones have their own network and random numbers", 
   const saved = await start(first);
   await saved.shows(/the host answers/);
   const monitor = await Monitor.connect(`${saved.name}.qmp`);
-  await monitor.ask("migrate", { uri: `file:${template}` });
-  await monitor.until("query-migrate", { status: "completed" });
-  await monitor.ask("quit");
+  await monitor.saveAndQuit(template);
   expect((await saved.outcome()).code).toBe(0);
 
   const clones = [

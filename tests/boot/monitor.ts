@@ -56,6 +56,13 @@ export class Monitor {
     return monitor;
   }
 
+  /** Saves the guest into a template, which takes a while, and ends it. */
+  async saveAndQuit(template: string): Promise<void> {
+    await this.ask("migrate", { uri: `file:${template}` });
+    await this.until("query-migrate", { status: "completed" });
+    await this.ask("quit");
+  }
+
   /** Sends a command; resolves to what it returns. */
   async ask(execute: string, args: object = {}): Promise<unknown> {
     const answer = await untilFound(`${execute} to be taken`, () => this.#exchange(execute, args));

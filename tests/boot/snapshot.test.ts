@@ -59,9 +59,7 @@ async function saveAndGoOn(): Promise<void> {
   await guest.shows(/init reached/);
   const before = await report(guest, "before");
   expect(before.cpuCount).toBe(2);
-  await monitor.ask("migrate", { uri: `file:${template}` });
-  await monitor.until("query-migrate", { status: "completed" });
-  await monitor.ask("quit");
+  await monitor.saveAndQuit(template);
   expect((await guest.outcome()).code).toBe(0);
 
   const now = await hostReaches(before.date + restSeconds);

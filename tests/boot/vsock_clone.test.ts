@@ -61,9 +61,7 @@ test.skipIf(!allBootsAsked)("a clone is reached under its own context id", async
   const saved = await start(CID);
   await saved.shows(/spoken/);
   const monitor = await Monitor.connect(`${saved.name}.qmp`);
-  await monitor.ask("migrate", { uri: `file:${template}` });
-  await monitor.until("query-migrate", { status: "completed" });
-  await monitor.ask("quit");
+  await monitor.saveAndQuit(template);
   expect((await saved.outcome()).code).toBe(0);
 
   const clone = await start(CLONE_CID, ["-incoming", `file:${template}`]);

@@ -12,10 +12,9 @@ export interface Order {
   readonly name: "stratovirt" | "qemu";
 }
 
-/** Of one job: what moved (bytes or packets), how fast, and exits of all vCPUs meanwhile. */
+/** Of one job: bytes or packets a second; exits of all vCPUs and bytes meanwhile. */
 export interface Sample {
   readonly index: number;
-  readonly moved: number;
   readonly perSecond: number;
   readonly exits: number;
   readonly bytes: number;
@@ -95,7 +94,6 @@ class Listener {
     const moved = now[unit] - begun[unit];
     this.samples.push({
       index,
-      moved,
       perSecond: moved / (now.timeS - begun.timeS),
       exits: this.#exits,
       bytes: now.bytes - begun.bytes,
@@ -121,7 +119,7 @@ class Listener {
   #addDiskJob(index: number, [read = 0, readRate = 0, written = 0, writeRate = 0]: number[]): void {
     const bytes = (read + written) * bytesPerKib;
     const perSecond = (readRate + writeRate) * bytesPerKib;
-    this.samples.push({ index, moved: bytes, perSecond, exits: this.#exits, bytes });
+    this.samples.push({ index, perSecond, exits: this.#exits, bytes });
   }
 }
 
