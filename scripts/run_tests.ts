@@ -107,6 +107,8 @@ function failuresIn(output: string): Failure[] {
   const failures: Failure[] = [];
   let file = "";
   for (const line of output.split("\n")) {
+    // A long run names them once more at its end, below no file.
+    if (/^\d+ tests failed:$/.test(line)) break;
     file = /^(tests\/\S+\.test\.ts):$/.exec(line)?.[1] ?? file;
     const name = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/.exec(line)?.[1];
     if (name !== undefined) failures.push({ file, name });
